@@ -1,0 +1,225 @@
+//! The source: one conditional GET for metadata, one streamed GET for a binary.
+
+use std::{io, sync::Arc, time::Duration};
+
+use backon::{ExponentialBuilder, Retryable as _};
+use reqwest::{
+    Client, Response, StatusCode,
+    header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION},
+    redirect::{Attempt, Policy},
+};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use url::Url;
+
+use crate::{error::Error, metadata};
+
+const CONNECT: Duration = Duration::from_secs(2);
+/// For one try at the metadata, answer and all: a few hundred bytes from a CDN. A socket that died
+/// while the environment was frozen shows itself only by silence, so this is also what finding that
+/// out costs.
+const METADATA: Duration = Duration::from_secs(4);
+/// Between two pieces of a download; how long the whole may take is the caller's to say.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Idle connections are given up before the other side's usual 60 s are over.
+const IDLE: Duration = Duration::from_secs(50);
+const REDIRECTS: usize = 3;
+
+/// What the source said to a conditional request.
+#[derive(Debug)]
+pub(crate) enum Fetched {
+    NotModified,
+    Document {
+        etag: Option<HeaderValue>,
+        body: Vec<u8>,
+    },
+}
+
+/// A connection pool to sources.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    client: Client,
+}
+
+impl Http {
+    /// Connects to nothing yet.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let roots = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.into(),
+        };
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Setup {
+                source: error.into(),
+            })?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = Client::builder()
+            .user_agent(concat!("larder/", env!("CARGO_PKG_VERSION")))
+            .tls_backend_preconfigured(tls)
+            .redirect(Policy::custom(within_one_origin))
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
+            .pool_idle_timeout(IDLE)
+            // A request that is tried again must not find a second socket that died in the same
+            // freeze.
+            .pool_max_idle_per_host(1)
+            .build()
+            .map_err(|error| Error::Setup {
+                source: error.into(),
+            })?;
+        Ok(Self { client })
+    }
+
+    /// Asks for the metadata at `url`, or whether it still is what `etag` names. Tried again where
+    /// that may help.
+    pub(crate) async fn metadata(
+        &self,
+        url: &Url,
+        etag: Option<&HeaderValue>,
+    ) -> Result<Fetched, Error> {
+        let attempt = || async {
+            let mut request = self.client.get(url.clone()).timeout(METADATA);
+            if let Some(etag) = etag {
+                request = request.header(IF_NONE_MATCH, etag);
+            }
+            let response = self.send(url, request).await?;
+            if etag.is_some() && response.status() == StatusCode::NOT_MODIFIED {
+                return Ok(Fetched::NotModified);
+            }
+            let etag = response.headers().get(ETAG).cloned();
+            Ok(Fetched::Document {
+                etag,
+                body: bounded(url, success(url, response)?).await?,
+            })
+        };
+        attempt.retry(backoff()).when(Error::is_retryable).await
+    }
+
+    /// Opens the download at `url` as it lies there, and says how long the source says it is.
+    pub(crate) async fn open(&self, url: &Url) -> Result<Download, Error> {
+        // Hashes are of the bytes as stored, so nothing on the way may re-encode them.
+        let request = self
+            .client
+            .get(url.clone())
+            .header(ACCEPT_ENCODING, "identity");
+        let response = success(url, self.send(url, request).await?)?;
+        let length = response
+            .headers()
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        Ok(Download {
+            url: url.clone(),
+            response,
+            length,
+        })
+    }
+
+    async fn send(&self, url: &Url, request: reqwest::RequestBuilder) -> Result<Response, Error> {
+        request.send().await.map_err(unreachable(url))
+    }
+}
+
+/// A download that has begun.
+#[derive(Debug)]
+pub(crate) struct Download {
+    url: Url,
+    response: Response,
+    /// `Content-Length`, where the source sent one.
+    pub(crate) length: Option<u64>,
+}
+
+impl Download {
+    /// Writes all of it to `to` and returns the number of bytes that came. Writing is to the page
+    /// cache or memory, so it is done right here: handing each piece to another thread would cost
+    /// more than it takes.
+    ///
+    /// The outer error is the source's, the inner one `to`'s.
+    pub(crate) async fn copy_to(
+        &mut self,
+        to: &mut impl io::Write,
+    ) -> Result<io::Result<u64>, Error> {
+        let mut count = 0_u64;
+        while let Some(piece) = self
+            .response
+            .chunk()
+            .await
+            .map_err(unreachable(&self.url))?
+        {
+            if let Err(error) = to.write_all(&piece) {
+                return Ok(Err(error));
+            }
+            count += u64::try_from(piece.len()).unwrap_or_default();
+        }
+        Ok(Ok(count))
+    }
+}
+
+/// Three tries within a second and a half: what is gone for longer is for the next invocation.
+pub(crate) fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(1))
+        .with_max_times(2)
+        .with_jitter()
+}
+
+fn within_one_origin(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let asked = attempt.previous().first().map(Url::origin);
+    if asked.as_ref() == Some(&attempt.url().origin()) && attempt.previous().len() <= REDIRECTS {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
+}
+
+fn success(url: &Url, response: Response) -> Result<Response, Error> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(response);
+    }
+    let url = Box::new(url.clone());
+    match response
+        .headers()
+        .get(LOCATION)
+        .and_then(|to| to.to_str().ok())
+    {
+        Some(to) if status.is_redirection() => {
+            let to = if to.len() <= 200 {
+                format!("to {to}")
+            } else {
+                "to a very long address".to_owned()
+            };
+            Err(Error::Redirect { url, to })
+        }
+        _ => Err(Error::Status {
+            url,
+            status: status.as_u16(),
+        }),
+    }
+}
+
+/// The body, or an error as soon as it is longer than metadata may be.
+async fn bounded(url: &Url, mut response: Response) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(unreachable(url))? {
+        body.extend_from_slice(&piece);
+        if body.len() > metadata::MAX_BYTES {
+            let source = metadata::InvalidMetadata::TooLong;
+            return Err(Error::Metadata {
+                url: Box::new(url.clone()),
+                source,
+            });
+        }
+    }
+    Ok(body)
+}
+
+fn unreachable(url: &Url) -> impl FnOnce(reqwest::Error) -> Error + use<> {
+    let url = Box::new(url.clone());
+    // The URL is in our own message already.
+    move |source| Error::Unreachable {
+        url,
+        source: source.without_url(),
+    }
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod child;
+mod decide;
+mod digest;
+mod disk;
+mod error;
+mod http;
+mod image;
+mod info;
+mod install;
+mod metadata;
+mod orphans;
+mod request;
+mod store;
+mod tail;
+mod trust;
+
+pub use child::{Child, Ended, Finished, Limits, harden};
+pub use decide::Reason;
+pub use digest::{Mismatch, Sha256};
+pub use error::{Error, ErrorKind, chain};
+pub use image::{ExecMode, Image};
+pub use info::CacheInfo;
+pub use metadata::{Compression, InvalidMetadata, Release, platform};
+pub use store::{Artifact, Artifacts, Cache, Ensured, Options};
+pub use tail::Tail;
+pub use trust::{InvalidKey, Trust};
+pub use url::Url;

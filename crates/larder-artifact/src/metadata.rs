@@ -1,0 +1,408 @@
+//! metadata.json: what the newest release is, where it lies and how to know it. Pure: bytes in, a
+//! [`Release`] out.
+
+use std::{collections::BTreeMap, fmt};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use url::Url;
+
+use crate::{
+    digest::Sha256,
+    trust::{Proof, Trust},
+};
+
+/// More than any metadata needs, and little enough to read into memory from a stranger.
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
+
+/// The edition of the signed text that this code understands.
+const SCHEMA: u64 = 1;
+
+/// This machine, as `target_platform` names it: `linux-x86_64` or `linux-aarch64`.
+#[must_use]
+pub fn platform() -> String {
+    format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
+/// How a binary is packed on its way. Its size and SHA-256 are always those of the unpacked file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// As one gzip stream.
+    Gzip,
+}
+
+/// One release of one artifact for this machine, checked as far as metadata can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Its version, letters, digits and `._+-` only.
+    pub version: String,
+    /// SHA-256 of the file.
+    pub sha256: Sha256,
+    /// Bytes of the file.
+    pub size: u64,
+    /// The immutable, versioned download, on the origin that the metadata came from.
+    pub url: Url,
+    /// How the download is packed.
+    pub compression: Compression,
+    /// The signed epoch and what proves it; none where the metadata was not signed.
+    pub(crate) signature: Option<Signed>,
+}
+
+/// What a signature adds to a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signed {
+    pub(crate) proof: Proof,
+    pub(crate) epoch: u64,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// What a release has to fit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) platform: &'a str,
+    pub(crate) runner: &'a semver::Version,
+    pub(crate) base: &'a Url,
+    pub(crate) max_size: u64,
+    pub(crate) trust: &'a Trust,
+}
+
+/// Why metadata cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidMetadata {
+    /// More than anybody's metadata has.
+    #[error("it is longer than {MAX_BYTES} bytes")]
+    TooLong,
+    /// Not the JSON that it should be.
+    #[error("it is not the JSON that it should be")]
+    Syntax(#[from] serde_json::Error),
+    /// A field that is missing or has a value it cannot have.
+    #[error("its field `{field}` {problem}")]
+    Field {
+        /// The field, as the JSON spells it.
+        field: &'static str,
+        /// Ends the sentence.
+        problem: String,
+    },
+    /// A binary for other machines.
+    #[error(
+        "it is for {offered}, and this machine is {machine}; publish a build for it under `platforms`"
+    )]
+    Platform {
+        /// What it is for.
+        offered: String,
+        /// What this is.
+        machine: String,
+    },
+    /// No signature where one is required, or one of nobody whom we know.
+    #[error("its signature {0}")]
+    Signature(&'static str),
+    /// Signed text and plain fields that disagree.
+    #[error("its plain field `{0}` differs from the signed one")]
+    Disagrees(&'static str),
+    /// A signature that was good once.
+    #[error("its signature ran out at {at}; sign it again")]
+    Expired {
+        /// When it did.
+        at: Timestamp,
+    },
+    /// Signed metadata that is older than what was seen before.
+    #[error("its epoch {epoch} is under {floor}: it was rolled back")]
+    RolledBack {
+        /// What it says.
+        epoch: u64,
+        /// The highest that was seen or configured.
+        floor: u64,
+    },
+    /// A release that a newer runner is needed for.
+    #[error("it needs a runner of version {needed}, and this is {runner}; deploy a newer one")]
+    Runner {
+        /// What it needs.
+        needed: semver::Version,
+        /// What this is.
+        runner: semver::Version,
+    },
+}
+
+fn field(field: &'static str, problem: impl fmt::Display) -> InvalidMetadata {
+    InvalidMetadata::Field {
+        field,
+        problem: problem.to_string(),
+    }
+}
+
+/// The document as it is published. Unknown fields are for other readers.
+#[derive(Deserialize)]
+struct Document {
+    version: Option<String>,
+    /// Builds for several machines, by `target_platform`; without it the build stands at the top
+    /// level.
+    platforms: Option<BTreeMap<String, Build>>,
+    #[serde(flatten)]
+    build: Build,
+}
+
+#[derive(Deserialize)]
+struct Build {
+    #[serde(rename = "downloadUrl")]
+    download_url: Option<String>,
+    sha256: Option<String>,
+    #[serde(rename = "binarySize")]
+    binary_size: Option<u64>,
+    target_platform: Option<String>,
+    #[serde(default)]
+    compression: Compression,
+    signed: Option<String>,
+    sig: Option<String>,
+}
+
+/// The text under the signature.
+#[derive(Deserialize)]
+pub(crate) struct SignedText {
+    schema: u64,
+    monitor: String,
+    target: String,
+    pub(crate) version: String,
+    pub(crate) epoch: u64,
+    expires_at: Timestamp,
+    pub(crate) sha256: String,
+    pub(crate) size: u64,
+    url: String,
+    min_runner: Option<semver::Version>,
+}
+
+impl Release {
+    /// Reads metadata and checks all that does not change with time; [`Release::check_now`] does
+    /// the rest.
+    pub(crate) fn parse(json: &[u8], expected: &Expected<'_>) -> Result<Self, InvalidMetadata> {
+        if json.len() > MAX_BYTES {
+            return Err(InvalidMetadata::TooLong);
+        }
+        let document: Document = serde_json::from_slice(json)?;
+        let version = document
+            .version
+            .filter(|version| is_version(version))
+            .ok_or_else(|| {
+                let problem = "is missing, or is not up to 128 letters, digits and ._+-";
+                field("version", problem)
+            })?;
+        let build = select(document.platforms, document.build, expected.platform)?;
+        let sha256 = build.sha256.as_deref().unwrap_or_default();
+        let sha256: Sha256 = sha256
+            .parse()
+            .map_err(|_| field("sha256", "is missing or not 64 hexadecimal digits"))?;
+        let size = build
+            .binary_size
+            .ok_or_else(|| field("binarySize", "is missing"))?;
+        if size == 0 || size > expected.max_size {
+            let max = expected.max_size;
+            return Err(field(
+                "binarySize",
+                format!("is {size}, which is not from 1 to the {max} bytes allowed"),
+            ));
+        }
+        let plain_url = build
+            .download_url
+            .as_deref()
+            .ok_or_else(|| field("downloadUrl", "is missing"))?;
+        let url = download_url(plain_url, expected.base)?;
+        let signature = build.signature(expected.trust)?;
+        let release = Self {
+            version,
+            sha256,
+            size,
+            url,
+            compression: build.compression,
+            signature: None,
+        };
+        match signature {
+            Some(proof) => release.signed(proof, plain_url, expected),
+            None => Ok(release),
+        }
+    }
+
+    /// Holds the signed text against the plain fields and against what was asked for.
+    fn signed(
+        mut self,
+        proof: Proof,
+        plain_url: &str,
+        expected: &Expected<'_>,
+    ) -> Result<Self, InvalidMetadata> {
+        let text = SignedText::parse(&proof)?;
+        let same = [
+            ("version", text.version == self.version),
+            ("sha256", text.sha256.parse() == Ok(self.sha256)),
+            ("binarySize", text.size == self.size),
+            ("downloadUrl", text.url == plain_url),
+        ];
+        if let Some((name, _)) = same.into_iter().find(|(_, same)| !same) {
+            return Err(InvalidMetadata::Disagrees(name));
+        }
+        text.check(expected.name, expected.platform)?;
+        if let Some(needed) = text.min_runner.filter(|needed| needed > expected.runner) {
+            return Err(InvalidMetadata::Runner {
+                needed,
+                runner: expected.runner.clone(),
+            });
+        }
+        self.signature = Some(Signed {
+            proof,
+            epoch: text.epoch,
+            expires_at: text.expires_at,
+        });
+        Ok(self)
+    }
+
+    /// Checks what may become untrue: expiry, and an epoch under `floor`.
+    pub(crate) fn check_now(&self, now: Timestamp, floor: u64) -> Result<(), InvalidMetadata> {
+        match &self.signature {
+            Some(signed) if signed.epoch < floor => Err(InvalidMetadata::RolledBack {
+                epoch: signed.epoch,
+                floor,
+            }),
+            Some(signed) if signed.expires_at <= now => Err(InvalidMetadata::Expired {
+                at: signed.expires_at,
+            }),
+            // Once an epoch has been seen, metadata without one is a step back too.
+            None if floor > 0 => Err(InvalidMetadata::RolledBack { epoch: 0, floor }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The signed epoch, 0 without a signature.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.signature.as_ref().map_or(0, |signed| signed.epoch)
+    }
+}
+
+impl Build {
+    /// The proof, if there has to be one or can be: a signature that is there is never ignored by
+    /// who can check it.
+    fn signature(&self, trust: &Trust) -> Result<Option<Proof>, InvalidMetadata> {
+        let proof = match (self.signed.clone(), self.sig.clone()) {
+            (Some(signed), Some(sig)) => Some(Proof { signed, sig }),
+            (None, None) => None,
+            _ => {
+                return Err(InvalidMetadata::Signature(
+                    "is half there: `signed` and `sig` go together",
+                ));
+            }
+        };
+        match proof {
+            Some(proof) if trust.verify(&proof) => Ok(Some(proof)),
+            Some(_) if trust.required() || trust.has_keys() => {
+                Err(InvalidMetadata::Signature("is by none of the trusted keys"))
+            }
+            None if trust.required() => Err(InvalidMetadata::Signature(
+                "is missing, and one is required",
+            )),
+            // No key to check it with, and none asked for.
+            _ => Ok(None),
+        }
+    }
+}
+
+impl SignedText {
+    pub(crate) fn parse(proof: &Proof) -> Result<Self, InvalidMetadata> {
+        let text: Self = serde_json::from_str(&proof.signed)?;
+        if text.schema == SCHEMA {
+            Ok(text)
+        } else {
+            Err(field(
+                "signed",
+                format!(
+                    "has schema {}, and {SCHEMA} is what is understood",
+                    text.schema
+                ),
+            ))
+        }
+    }
+
+    /// A signature over another artifact or another machine's build is good, and not for this.
+    pub(crate) fn check(&self, name: &str, platform: &str) -> Result<(), InvalidMetadata> {
+        if self.monitor != name {
+            return Err(field(
+                "signed",
+                format!("is for the monitor {:?}, not {name:?}", self.monitor),
+            ));
+        }
+        if self.target != platform {
+            return Err(InvalidMetadata::Platform {
+                offered: self.target.clone(),
+                machine: platform.to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The build for `platform`: out of the map if there is one, else the one at the top level if it
+/// fits.
+fn select(
+    platforms: Option<BTreeMap<String, Build>>,
+    top_level: Build,
+    platform: &str,
+) -> Result<Build, InvalidMetadata> {
+    let fits = |named: &str| same_platform(named, platform);
+    let elsewhere = |offered: String| InvalidMetadata::Platform {
+        offered,
+        machine: platform.to_owned(),
+    };
+    if let Some(builds) = platforms {
+        let offered = builds.keys().cloned().collect::<Vec<_>>().join(", ");
+        return builds
+            .into_iter()
+            .find(|(key, _)| fits(key))
+            .map(|(_, build)| build)
+            .ok_or_else(|| elsewhere(offered));
+    }
+    match top_level.target_platform {
+        Some(ref named) if !fits(named) => Err(elsewhere(named.clone())),
+        _ => Ok(top_level),
+    }
+}
+
+/// `linux-arm64` and `linux-amd64` are how other ecosystems spell the same machines.
+fn same_platform(named: &str, platform: &str) -> bool {
+    let named = named.to_ascii_lowercase();
+    let spelled = match named.rsplit_once('-') {
+        Some((os, "arm64")) => format!("{os}-aarch64"),
+        Some((os, "amd64" | "x64")) => format!("{os}-x86_64"),
+        _ => named,
+    };
+    spelled == platform
+}
+
+/// A download has to be on the origin that its metadata came from: nothing else was configured, so
+/// nothing else may be asked, least of all something on this machine's own network.
+fn download_url(text: &str, base: &Url) -> Result<Url, InvalidMetadata> {
+    let url = base
+        .join(text)
+        .map_err(|error| field("downloadUrl", format!("is no URL: {error}")))?;
+    if url.origin() == base.origin() && url.username().is_empty() && url.password().is_none() {
+        Ok(url)
+    } else {
+        let origin = base.origin().ascii_serialization();
+        Err(field(
+            "downloadUrl",
+            format!("is not on {origin}, where the metadata came from"),
+        ))
+    }
+}
+
+/// A version gets into log lines and answers, so it is short and plain.
+fn is_version(text: &str) -> bool {
+    text.len() <= 128
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c))
+}
+
+#[cfg(test)]
+#[path = "metadata_tests.rs"]
+mod tests;

@@ -1,0 +1,225 @@
+//! Work after the response: an internal extension keeps the environment awake for it.
+//!
+//! Once the runtime asks for its next event, Lambda freezes the environment, unless an extension
+//! that was told of the invocation has not asked for its own next event yet ("Lambda Extensions
+//! API", life cycle). So a function that leaves work for after the response registers an extension
+//! inside its own process, and that extension asks only when the work is done. Where several
+//! requests run at once (`AWS_LAMBDA_MAX_CONCURRENCY`), the environment is not frozen between them
+//! and extensions are not told of invocations: there the work simply runs on.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use lambda_extension::{Extension, LambdaEvent, NextEvent, service_fn};
+use lambda_runtime::{Error as BoxError, LambdaInvocation};
+use tokio::sync::watch;
+use tower::Service;
+
+use crate::deadline::Deadline;
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Who runs the work once the response is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worker {
+    /// The runtime, before it asks for its next event: the next invocation waits.
+    Runtime,
+    /// The extension, while the runtime already asks.
+    Extension,
+    /// A task beside the next invocations.
+    Task,
+}
+
+/// Work that waits for its invocation's response to be sent.
+#[derive(Clone)]
+pub(crate) struct AfterResponse {
+    worker: Worker,
+    queue: Arc<Mutex<Vec<Work>>>,
+    /// The request whose response was sent last.
+    responded: watch::Sender<String>,
+}
+
+impl AfterResponse {
+    pub(crate) fn new(worker: Worker) -> Self {
+        Self {
+            worker,
+            queue: Arc::default(),
+            responded: watch::Sender::new(String::new()),
+        }
+    }
+
+    pub(crate) fn worker(&self) -> Worker {
+        self.worker
+    }
+
+    /// Puts `work` off until the response is out.
+    pub(crate) fn push(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::pin(work));
+    }
+
+    /// The response to `request_id` is out: whoever is to do the work begins.
+    async fn responded(&self, request_id: String, deadline: Deadline) {
+        match self.worker {
+            Worker::Runtime => self.drain(deadline.time_to_work()).await,
+            Worker::Extension => drop(self.responded.send_replace(request_id)),
+            Worker::Task => {
+                let after = self.clone();
+                tokio::spawn(async move { after.drain(deadline.time_to_work()).await });
+            }
+        }
+    }
+
+    /// Runs what is queued, in order, for at most `time`. What is not done by then is dropped, and
+    /// said to be.
+    pub(crate) async fn drain(&self, time: Duration) {
+        let mut queued =
+            std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+                .into_iter();
+        let in_order = async {
+            for work in queued.by_ref() {
+                work.await;
+            }
+        };
+        if tokio::time::timeout(time, in_order).await.is_err() {
+            // The one that was running has left the iterator and is dropped too.
+            let dropped = queued.len() + 1;
+            tracing::warn!(
+                dropped,
+                "Work after the response did not finish in time and was dropped"
+            );
+        }
+    }
+
+    /// Registers the extension, which has to happen before the runtime asks for its first event,
+    /// and returns its run loop. That ends only when Lambda cannot be reached any more.
+    pub(crate) async fn extension(
+        self,
+    ) -> Result<impl Future<Output = Result<(), BoxError>>, BoxError> {
+        let on_event = service_fn(move |event: LambdaEvent| {
+            let after = self.clone();
+            async move {
+                if let NextEvent::Invoke(invoke) = event.next {
+                    after.follow(&invoke.request_id, invoke.deadline_ms).await;
+                }
+                Ok::<(), BoxError>(())
+            }
+        });
+        let extension = Extension::new()
+            .with_extension_name("larder-after-response")
+            .with_events(&["INVOKE"])
+            .with_events_processor(on_event)
+            .register()
+            .await?;
+        Ok(extension.run())
+    }
+
+    /// Waits for the response to `request_id`, then works within what its deadline leaves.
+    async fn follow(&self, request_id: &str, deadline_ms: u64) {
+        let deadline = Deadline::from_epoch_millis(deadline_ms, SystemTime::now());
+        let mut responded = self.responded.subscribe();
+        let response = responded.wait_for(|last| last == request_id);
+        if tokio::time::timeout(deadline.time_left(), response)
+            .await
+            .is_ok()
+        {
+            self.drain(deadline.time_to_work()).await;
+        }
+    }
+}
+
+/// The layer around the service that sends responses: it sees each one leave.
+#[derive(Clone)]
+pub(crate) struct Responded<S> {
+    pub(crate) sender: S,
+    pub(crate) after: AfterResponse,
+}
+
+impl<S> Service<LambdaInvocation> for Responded<S>
+where
+    S: Service<LambdaInvocation, Response = (), Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = ();
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.sender.poll_ready(cx)
+    }
+
+    fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
+        let request_id = invocation.context.request_id.clone();
+        let deadline = Deadline::from_epoch_millis(invocation.context.deadline, SystemTime::now());
+        let (sent, after) = (self.sender.call(invocation), self.after.clone());
+        Box::pin(async move {
+            sent.await?;
+            after.responded(request_id, deadline).await;
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn count(done: &Arc<AtomicUsize>) -> impl Future<Output = ()> + Send + use<> {
+        let done = Arc::clone(done);
+        async move {
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn work_waits_for_the_response_it_belongs_to() {
+        let (after, done) = (
+            AfterResponse::new(Worker::Extension),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        after.push(count(&done));
+        let deadline =
+            u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap() + 5_000;
+
+        let following = tokio::spawn({
+            let after = after.clone();
+            async move { after.follow("second", deadline).await }
+        });
+        after
+            .responded("first".to_owned(), Deadline::after(Duration::ZERO))
+            .await;
+        tokio::task::yield_now().await;
+        assert_eq!(done.load(Ordering::Relaxed), 0);
+
+        after
+            .responded("second".to_owned(), Deadline::after(Duration::ZERO))
+            .await;
+        following.await.unwrap();
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_past_the_deadline_is_dropped_and_the_queue_is_empty_after() {
+        let (after, done) = (
+            AfterResponse::new(Worker::Extension),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        after.push(count(&done));
+        after.push(std::future::pending());
+        after.push(count(&done));
+
+        after.drain(Duration::from_secs(1)).await;
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+        after.drain(Duration::from_secs(1)).await;
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod after_response;
+#[cfg(feature = "aws")]
+mod aws;
+mod deadline;
+mod error;
+mod logs;
+mod metrics;
+mod run;
+mod settings;
+
+#[cfg(feature = "aws")]
+pub use aws::aws_config;
+pub use deadline::{Deadline, RESERVE, UNKNOWN_TIME_LEFT};
+pub use error::{Error, ErrorKind, Kind};
+pub use run::{Function, Invocation, run};
+pub use settings::{InvalidSettings, Settings, environment};

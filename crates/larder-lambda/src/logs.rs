@@ -1,0 +1,63 @@
+//! Logs: one JSON object a line on stdout, where Lambda picks them up.
+
+use tracing::level_filters::LevelFilter;
+
+use crate::settings::environment;
+
+/// Starts logging. The level is `AWS_LAMBDA_LOG_LEVEL`, which Lambda sets from the function's
+/// logging configuration, then `LOG_LEVEL`, then `INFO`.
+pub(crate) fn init() {
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false)
+        .with_max_level(level(environment))
+        .init();
+}
+
+fn level(lookup: impl Fn(&str) -> Option<String>) -> LevelFilter {
+    let named = ["AWS_LAMBDA_LOG_LEVEL", "LOG_LEVEL"]
+        .into_iter()
+        .find_map(lookup);
+    match named.unwrap_or_default().to_ascii_uppercase().as_str() {
+        "TRACE" => LevelFilter::TRACE,
+        "DEBUG" => LevelFilter::DEBUG,
+        "WARN" => LevelFilter::WARN,
+        // Lambda's FATAL is above anything that tracing knows.
+        "ERROR" | "FATAL" => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level_of(variables: &[(&str, &str)]) -> LevelFilter {
+        level(|name| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn lambdas_own_variable_comes_first() {
+        assert_eq!(
+            level_of(&[("LOG_LEVEL", "debug"), ("AWS_LAMBDA_LOG_LEVEL", "WARN")]),
+            LevelFilter::WARN
+        );
+        assert_eq!(level_of(&[("LOG_LEVEL", "debug")]), LevelFilter::DEBUG);
+        assert_eq!(
+            level_of(&[("AWS_LAMBDA_LOG_LEVEL", "FATAL")]),
+            LevelFilter::ERROR
+        );
+    }
+
+    #[test]
+    fn info_is_the_default_also_for_a_level_that_does_not_exist() {
+        assert_eq!(level_of(&[]), LevelFilter::INFO);
+        assert_eq!(level_of(&[("LOG_LEVEL", "loud")]), LevelFilter::INFO);
+    }
+}

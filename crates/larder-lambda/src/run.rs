@@ -1,0 +1,272 @@
+//! The run loop: from the process's start to its end.
+
+use std::{
+    future::Future,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use lambda_runtime::{
+    Context, Diagnostic, Error as BoxError, LambdaEvent, Runtime, layers::TracingLayer, service_fn,
+};
+use lambda_runtime_api_client::{PooledClient, body::Body, build_request};
+use metrique_writer::Entry;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use tokio::signal::unix::{SignalKind, signal};
+use tower::layer::layer_fn;
+
+use crate::{
+    after_response::{AfterResponse, Responded, Worker},
+    deadline::Deadline,
+    error::{Error, ErrorKind},
+    logs,
+    metrics::Metrics,
+    settings::environment,
+};
+
+/// What Lambda gives a process with an internal extension between SIGTERM and SIGKILL, less a
+/// margin ("Lambda execution environment lifecycle", Shutdown phase: 500 ms; 300 ms where only the
+/// runtime is left).
+const SHUTDOWN: Duration = Duration::from_millis(200);
+
+/// A Lambda function.
+pub trait Function: Send + Sync + Sized + 'static {
+    /// What it takes. An event that does not parse as this is a `BadRequest`, with the parser's own
+    /// words.
+    type Event: DeserializeOwned + Send;
+    /// What it answers.
+    type Answer: Serialize + Send;
+    /// What it counts in one invocation; written as one document when the invocation ends, however
+    /// it ends.
+    type Metrics: Entry + Default + Send + 'static;
+
+    /// Whether it leaves work for after the response ([`Invocation::after_response`]). Costs a
+    /// request to register at the start and one more an invocation; without it such work delays the
+    /// next invocation instead.
+    const AFTER_RESPONSE: bool = false;
+
+    /// Does one invocation's work. It is dropped when its time is up, less
+    /// [`RESERVE`](crate::RESERVE).
+    fn handle(
+        &self,
+        event: Self::Event,
+        invocation: &Invocation,
+        metrics: &mut Self::Metrics,
+    ) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
+}
+
+/// What a handler may know of the invocation that it serves.
+#[derive(Clone)]
+pub struct Invocation {
+    /// Lambda's id of the request.
+    pub request_id: String,
+    /// When its time is up.
+    pub deadline: Deadline,
+    /// Whether it is the first in this process.
+    pub cold_start: bool,
+    after: AfterResponse,
+}
+
+impl Invocation {
+    /// Leaves `work` for after the response, in the time that is then left of this invocation. What
+    /// does not finish in it is dropped with a warning, so it must be something that another
+    /// invocation can make good.
+    pub fn after_response(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.after.push(work);
+    }
+}
+
+impl std::fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Invocation")
+            .field("request_id", &self.request_id)
+            .field("deadline", &self.deadline)
+            .field("cold_start", &self.cold_start)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs the function that `init` makes until Lambda ends the process.
+///
+/// One request at a time on one thread, as Lambda does by default; as many at once as
+/// `AWS_LAMBDA_MAX_CONCURRENCY` says on Lambda Managed Instances. An `init` that fails is reported
+/// to Lambda with its whole chain of causes and ends the process.
+pub fn run<F: Function, I: Future<Output = anyhow::Result<F>>>(
+    init: impl FnOnce() -> I,
+) -> ExitCode {
+    logs::init();
+    match start(init) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "The function ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start<F: Function, I: Future<Output = anyhow::Result<F>>>(
+    init: impl FnOnce() -> I,
+) -> anyhow::Result<()> {
+    if environment("AWS_LAMBDA_RUNTIME_API").is_none() {
+        anyhow::bail!(
+            "AWS_LAMBDA_RUNTIME_API is not set: this program is a Lambda function. Start it with `make dev`, \
+             `cargo lambda watch` or on AWS Lambda"
+        );
+    }
+    let concurrency = environment("AWS_LAMBDA_MAX_CONCURRENCY")
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(1_u32);
+    let mut threads = if concurrency > 1 {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    // Dropping the runtime at the end drops every handler that still runs, and what it holds with
+    // it.
+    threads.enable_all().build()?.block_on(async {
+        let function = match init().await {
+            Ok(function) => function,
+            Err(error) => {
+                report_init_error(&error).await;
+                return Err(error.context("could not start"));
+            }
+        };
+        serve(Serving::new(function, concurrency))
+            .await
+            .map_err(anyhow::Error::from_boxed)
+    })
+}
+
+/// Posts why the function cannot start to Lambda, which then gives it to whoever invoked it.
+async fn report_init_error(error: &anyhow::Error) {
+    let diagnostic = Diagnostic::from(Error::message(ErrorKind::Internal, format!("{error:#}")));
+    let posted = async {
+        let request = build_request()
+            .method("POST")
+            .uri("/2018-06-01/runtime/init/error")
+            .header("Lambda-Runtime-Function-Error-Type", &diagnostic.error_type)
+            .body(Body::from(serde_json::to_string(&diagnostic)?))?;
+        PooledClient::builder().build().call(request).await
+    };
+    if let Err(unreported) = posted.await {
+        tracing::warn!(error = %unreported, "Could not report the error to Lambda");
+    }
+}
+
+/// A function and what its invocations share.
+struct Serving<F> {
+    function: F,
+    metrics: Metrics,
+    after: AfterResponse,
+    warm: AtomicBool,
+}
+
+impl<F: Function> Serving<F> {
+    fn new(function: F, concurrency: u32) -> Arc<Self> {
+        let worker = match concurrency {
+            ..=1 if F::AFTER_RESPONSE => Worker::Extension,
+            ..=1 => Worker::Runtime,
+            _ => Worker::Task,
+        };
+        Arc::new(Self {
+            function,
+            metrics: Metrics::to_stdout(),
+            after: AfterResponse::new(worker),
+            warm: AtomicBool::new(false),
+        })
+    }
+
+    async fn invoke(&self, event: Box<RawValue>, context: &Context) -> Result<F::Answer, Error> {
+        let cold_start = !self.warm.swap(true, Ordering::Relaxed);
+        let mut recording = self.metrics.start::<F::Metrics>(cold_start);
+        let invocation = Invocation {
+            request_id: context.request_id.clone(),
+            deadline: Deadline::from_epoch_millis(context.deadline, SystemTime::now()),
+            cold_start,
+            after: self.after.clone(),
+        };
+        let outcome = self.handle(&event, &invocation, &mut recording.own).await;
+        match &outcome {
+            Ok(_) => recording.succeeded(),
+            Err(error) => {
+                tracing::error!(error.kind = %error.kind(), error = %error, "The invocation failed");
+            }
+        }
+        outcome
+    }
+
+    async fn handle(
+        &self,
+        event: &RawValue,
+        invocation: &Invocation,
+        metrics: &mut F::Metrics,
+    ) -> Result<F::Answer, Error> {
+        let event = serde_json::from_str(event.get()).map_err(|error| {
+            Error::new(
+                ErrorKind::BadRequest,
+                anyhow::Error::new(error).context("invalid event"),
+            )
+        })?;
+        let time = invocation.deadline.time_to_work();
+        tokio::time::timeout(time, self.function.handle(event, invocation, metrics))
+            .await
+            .unwrap_or_else(|_| {
+                let message = format!(
+                    "not done within {} ms; give the function a longer timeout or less to do",
+                    time.as_millis()
+                );
+                Err(Error::message(ErrorKind::Timeout, message))
+            })
+    }
+}
+
+/// Serves invocations until SIGTERM.
+async fn serve<F: Function>(serving: Arc<Serving<F>>) -> Result<(), BoxError> {
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let registered = match serving.after.worker() {
+        Worker::Extension => Some(serving.after.clone().extension().await?),
+        Worker::Runtime | Worker::Task => None,
+    };
+    let extension = async {
+        match registered {
+            Some(extension) => extension.await,
+            None => std::future::pending().await,
+        }
+    };
+    let handler = {
+        let serving = Arc::clone(&serving);
+        service_fn(
+            move |LambdaEvent { payload, context }: LambdaEvent<Box<RawValue>>| {
+                let serving = Arc::clone(&serving);
+                async move { serving.invoke(payload, &context).await }
+            },
+        )
+    };
+    let responded = {
+        let after = serving.after.clone();
+        layer_fn(move |sender| Responded {
+            sender,
+            after: after.clone(),
+        })
+    };
+    let runtime = Runtime::new(handler)
+        .layer(responded)
+        .layer(TracingLayer::new());
+
+    tokio::select! {
+        ended = runtime.run_concurrent() => ended?,
+        ended = extension => ended?,
+        _ = terminate.recv() => {},
+        _ = interrupt.recv() => {},
+    }
+    serving.after.drain(SHUTDOWN).await;
+    Ok(())
+}
