@@ -262,7 +262,7 @@ async fn collect(pipe: Option<impl AsyncRead + Unpin>, tail: &mut Tail) {
 /// Makes the child limit itself between fork and exec.
 fn confine(command: &mut Command, limits: Limits) {
     let processes = limits.processes + running_tasks();
-    let confine = move || {
+    before_exec(command, move || {
         limit(Resource::Cpu, limits.cpu_seconds)?;
         limit(Resource::Fsize, limits.file_bytes)?;
         limit(Resource::Nofile, limits.open_files)?;
@@ -272,16 +272,31 @@ fn confine(command: &mut Command, limits: Limits) {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         umask(Mode::RWXG | Mode::RWXO);
         Ok(())
-    };
+    });
+}
+
+/// Has the kernel end the child of `command` when the thread that spawns it ends, however that
+/// comes about. For programs that need no other confinement.
+pub fn end_with_parent(command: &mut Command) {
+    before_exec(command, || {
+        Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+    });
+}
+
+/// Has `steps` run in the child between fork and exec: system calls by rustix and nothing else.
+fn before_exec(
+    command: &mut Command,
+    steps: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+) {
     #[expect(
         unsafe_code,
-        reason = "limits must hold before the program's first instruction; see docs/adr/0001"
+        reason = "limits must hold before the first instruction; docs/adr/0001"
     )]
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. Each of these is one
-    // system call made by rustix, without libc, allocation or locks; the closure owns plain numbers
-    // only.
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. Both callers above
+    // make system calls through rustix alone, without libc, allocation or locks, and their closures
+    // own plain numbers only.
     unsafe {
-        command.pre_exec(confine)
+        command.pre_exec(steps)
     };
 }
 

@@ -15,6 +15,22 @@ const CHUNK: usize = 256 * 1024;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sha256([u8; 32]);
 
+impl Sha256 {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hash = Context::new(&SHA256);
+        hash.update(bytes);
+        Self::finish(hash)
+    }
+
+    fn finish(hash: Context) -> Self {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(hash.finish().as_ref());
+        Self(digest)
+    }
+}
+
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -107,9 +123,7 @@ impl<W: Write> Verifying<W> {
                 got: self.written,
             });
         }
-        let mut got = [0; 32];
-        got.copy_from_slice(self.hash.finish().as_ref());
-        let got = Sha256(got);
+        let got = Sha256::finish(self.hash);
         if got == self.sha256 {
             Ok(self.inner)
         } else {
@@ -225,10 +239,7 @@ mod tests {
         #[test]
         fn pieces_make_no_difference(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20)) {
             let whole = pieces.concat();
-            let expected = aws_lc_rs::digest::digest(&SHA256, &whole);
-            let mut digest = [0; 32];
-            digest.copy_from_slice(expected.as_ref());
-            let mut verifying = Verifying::new(Vec::new(), u64::try_from(whole.len()).unwrap(), Sha256(digest));
+            let mut verifying = Verifying::new(Vec::new(), u64::try_from(whole.len()).unwrap(), Sha256::of(&whole));
             for piece in &pieces {
                 verifying.write_all(piece).unwrap();
             }

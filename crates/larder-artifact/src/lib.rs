@@ -16,7 +16,7 @@ mod store;
 mod tail;
 mod trust;
 
-pub use child::{Child, Ended, Finished, Limits, harden};
+pub use child::{Child, Ended, Finished, Limits, end_with_parent, harden};
 pub use decide::Reason;
 pub use digest::{Mismatch, Sha256};
 pub use error::{Error, ErrorKind, chain};

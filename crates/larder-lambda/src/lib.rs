@@ -11,7 +11,7 @@ mod run;
 mod settings;
 
 #[cfg(feature = "aws")]
-pub use aws::aws_config;
+pub use aws::{aws_config, aws_config_loader};
 pub use deadline::{Deadline, RESERVE, UNKNOWN_TIME_LEFT};
 pub use error::{Error, ErrorKind, Kind};
 pub use run::{Function, Invocation, run};

@@ -1,0 +1,110 @@
+//! What the tests run on: a Lambda, a bucket behind an edge, and the programs of this workspace.
+
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc, LazyLock, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use local_aws::{
+    edge::Edge,
+    lambda::{Config, Function, Lambda, Outcome, TMP},
+    moto::{Moto, workspace_root},
+    publish::{NewRelease, Publisher},
+};
+use serde_json::{Value, json};
+
+/// One S3 for all tests, each of which has a bucket of its own.
+static MOTO: LazyLock<Moto> = LazyLock::new(|| Moto::start().unwrap());
+
+/// A function with a releases bucket behind an edge.
+pub(crate) struct World {
+    pub(crate) edge: Edge,
+    pub(crate) publisher: Publisher,
+    pub(crate) lambda: Lambda,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        static BUCKETS: AtomicU32 = AtomicU32::new(0);
+        let bucket = format!("releases-{}", BUCKETS.fetch_add(1, Ordering::Relaxed));
+        let s3 = MOTO.s3().await;
+        let edge = Edge::start(s3.clone(), &bucket).await.unwrap();
+        let publisher = Publisher::create(s3, &bucket, &edge.url()).await.unwrap();
+        Self {
+            edge,
+            publisher,
+            lambda: Lambda::start().await.unwrap(),
+        }
+    }
+
+    /// monitor-runner as it is deployed, with the edge for a CDN and signatures required.
+    pub(crate) fn monitor_runner(&self) -> Config {
+        Config::new("monitor-runner", program("monitor-runner"))
+            .env("RELEASES_URL", self.edge.url())
+            .env("CACHE_DIR", TMP)
+            .env("REQUIRE_SIGNATURE", "true")
+            .env("TRUSTED_KEYS", self.publisher.public_key())
+    }
+
+    /// monitor-runner with a monitor that behaves as told.
+    pub(crate) fn with_behaviour(&self, behaviour: &str) -> Arc<Function> {
+        self.lambda.create(
+            self.monitor_runner()
+                .env("MONITOR_ENV_BEHAVIOUR", behaviour),
+        )
+    }
+
+    /// Publishes the misbehaving monitor as `slack`, told from others by `marker`, eight letters.
+    pub(crate) async fn publish(&self, version: &str, marker: &str) -> Value {
+        self.publisher
+            .publish(&release(version, marker))
+            .await
+            .unwrap()
+    }
+}
+
+/// The misbehaving monitor as a release of `slack`.
+pub(crate) fn release(version: &str, marker: &str) -> NewRelease {
+    static MONITOR: OnceLock<Vec<u8>> = OnceLock::new();
+    assert_eq!(marker.len(), 8);
+    let monitor =
+        MONITOR.get_or_init(|| std::fs::read(env!("CARGO_BIN_EXE_misbehaving-monitor")).unwrap());
+    NewRelease::new(
+        "slack",
+        version,
+        [monitor.as_slice(), marker.as_bytes()].concat(),
+    )
+}
+
+/// Invokes a function for `slack` and returns the one result.
+pub(crate) async fn run_slack(function: &Function) -> Value {
+    let outcome = invoke(function, json!({ "monitor": "slack" })).await;
+    outcome.json().unwrap()["results"][0].clone()
+}
+
+pub(crate) async fn invoke(function: &Function, event: Value) -> Outcome {
+    function.invoke(event.to_string()).await.unwrap()
+}
+
+/// The path of a program of this workspace, built if need be.
+pub(crate) fn program(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let dir = BUILT.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build
+            .args(["build", "--quiet", "--workspace", "--bins"])
+            .current_dir(workspace_root());
+        assert!(
+            build.status().unwrap().success(),
+            "the programs do not build"
+        );
+        // This very program lies in the same target directory, one level down.
+        let suite = std::env::current_exe().unwrap();
+        suite.ancestors().nth(2).unwrap().to_owned()
+    });
+    dir.join(name)
+}
