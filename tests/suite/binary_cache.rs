@@ -115,7 +115,7 @@ async fn a_process_killed_during_a_download_leaves_the_old_binary_runnable() {
         "Runtime.ExitError"
     );
 
-    world.edge.stop();
+    world.edge.stop().await;
     let run = run_slack(&function).await;
     assert_eq!(
         (&run["cache"], &run["version"]),
@@ -181,7 +181,7 @@ async fn an_unreachable_cdn_runs_the_last_verified_binary_and_says_stale() {
     let function = world.with_behaviour("tell");
     run_slack(&function).await;
 
-    world.edge.stop();
+    world.edge.stop().await;
     let outcome = invoke(&function, json!({ "monitor": "slack" })).await;
     let run = &outcome.json().unwrap()["results"][0];
     assert_eq!(

@@ -4,4 +4,12 @@
 #[cfg(test)]
 mod binary_cache;
 #[cfg(test)]
+mod lambda;
+#[cfg(test)]
+mod monitors;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod source_faults;
+#[cfg(test)]
 mod world;

@@ -10,7 +10,10 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -40,6 +43,8 @@ pub(crate) enum Worker {
 pub(crate) struct AfterResponse {
     worker: Worker,
     queue: Arc<Mutex<Vec<Work>>>,
+    /// Held by whoever drains the queue.
+    draining: Arc<tokio::sync::Mutex<()>>,
     /// The request whose response was sent last.
     responded: watch::Sender<String>,
 }
@@ -49,6 +54,7 @@ impl AfterResponse {
         Self {
             worker,
             queue: Arc::default(),
+            draining: Arc::default(),
             responded: watch::Sender::new(String::new()),
         }
     }
@@ -59,10 +65,7 @@ impl AfterResponse {
 
     /// Puts `work` off until the response is out.
     pub(crate) fn push(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Box::pin(work));
+        self.locked().push(Box::pin(work));
     }
 
     /// The response to `request_id` is out: whoever is to do the work begins.
@@ -77,25 +80,30 @@ impl AfterResponse {
         }
     }
 
-    /// Runs what is queued, in order, for at most `time`. What is not done by then is dropped, and
-    /// said to be.
+    /// Runs what is queued, in order, for at most `time`, once nobody else does any more. What is
+    /// not done by then is dropped, and said to be.
     pub(crate) async fn drain(&self, time: Duration) {
-        let mut queued =
-            std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
-                .into_iter();
+        let started = AtomicUsize::new(0);
         let in_order = async {
-            for work in queued.by_ref() {
+            let _draining = self.draining.lock().await;
+            let queued = std::mem::take(&mut *self.locked());
+            started.store(queued.len(), Ordering::Relaxed);
+            for work in queued {
                 work.await;
+                started.fetch_sub(1, Ordering::Relaxed);
             }
         };
         if tokio::time::timeout(time, in_order).await.is_err() {
-            // The one that was running has left the iterator and is dropped too.
-            let dropped = queued.len() + 1;
+            let dropped = started.into_inner();
             tracing::warn!(
                 dropped,
-                "Work after the response did not finish in time and was dropped"
+                "Work after the response was dropped: its time was over"
             );
         }
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Vec<Work>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Registers the extension, which has to happen before the runtime asks for its first event,
@@ -169,8 +177,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     fn count(done: &Arc<AtomicUsize>) -> impl Future<Output = ()> + Send + use<> {

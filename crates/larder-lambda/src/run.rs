@@ -103,7 +103,7 @@ pub fn run<F: Function, I: Future<Output = anyhow::Result<F>>>(
     match start(init) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "The function ends");
+            tracing::error!(error = %Error::from(error), "The function ends");
             ExitCode::FAILURE
         }
     }
@@ -114,26 +114,27 @@ fn start<F: Function, I: Future<Output = anyhow::Result<F>>>(
 ) -> anyhow::Result<()> {
     if environment("AWS_LAMBDA_RUNTIME_API").is_none() {
         anyhow::bail!(
-            "AWS_LAMBDA_RUNTIME_API is not set: this program is a Lambda function. Start it with `make dev`, \
-             `cargo lambda watch` or on AWS Lambda"
+            "AWS_LAMBDA_RUNTIME_API is not set: this program is a Lambda function. \
+             Start it with `make dev`, `cargo lambda watch` or on AWS Lambda"
         );
     }
-    let concurrency = environment("AWS_LAMBDA_MAX_CONCURRENCY")
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(1_u32);
+    let concurrency = environment("AWS_LAMBDA_MAX_CONCURRENCY");
+    let concurrency = concurrency.and_then(|n| n.parse().ok()).unwrap_or(1_u32);
     let mut threads = if concurrency > 1 {
         tokio::runtime::Builder::new_multi_thread()
     } else {
         tokio::runtime::Builder::new_current_thread()
     };
-    // Dropping the runtime at the end drops every handler that still runs, and what it holds with
-    // it.
+    // Dropping the runtime at the end drops every handler that still runs, and all it holds.
     threads.enable_all().build()?.block_on(async {
         let function = match init().await {
             Ok(function) => function,
             Err(error) => {
+                let error = error.context("the function could not start");
+                // Said first: Lambda may end the process as soon as it knows.
+                tracing::error!(error = format!("{error:#}"), "Init failed");
                 report_init_error(&error).await;
-                return Err(error.context("could not start"));
+                return Err(error);
             }
         };
         serve(Serving::new(function, concurrency))
@@ -261,12 +262,17 @@ async fn serve<F: Function>(serving: Arc<Serving<F>>) -> Result<(), BoxError> {
         .layer(responded)
         .layer(TracingLayer::new());
 
+    let mut extension = std::pin::pin!(extension);
     tokio::select! {
         ended = runtime.run_concurrent() => ended?,
-        ended = extension => ended?,
+        ended = &mut extension => ended?,
         _ = terminate.recv() => {},
         _ = interrupt.recv() => {},
     }
-    serving.after.drain(SHUTDOWN).await;
+    // The extension may be at work still, so it goes on until nothing is left to do.
+    tokio::select! {
+        _ = extension => {},
+        () = serving.after.drain(SHUTDOWN) => {},
+    }
     Ok(())
 }

@@ -53,6 +53,15 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Ends it, and returns once its port is free.
+    pub async fn stop(mut self) {
+        self.accepting.abort();
+        // An error says that it was aborted, which it was.
+        let _ = (&mut self.accepting).await;
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();

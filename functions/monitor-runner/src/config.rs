@@ -141,17 +141,18 @@ fn is_loopback(url: &Url) -> bool {
 fn monitors<L: Fn(&str) -> Option<String>>(settings: Lookup<'_, L>) -> Vec<MonitorName> {
     let name = "MONITORS";
     let mut monitors = Vec::new();
-    for item in settings.list(name, "slack") {
+    let named = settings.list(name, "slack");
+    if named.is_empty() {
+        settings.conflict(format!(
+            "{name} names no monitor; give at least one, such as slack"
+        ));
+    }
+    for item in named {
         match item.parse() {
             Ok(monitor) if monitors.contains(&monitor) => {}
             Ok(monitor) => monitors.push(monitor),
             Err(error) => settings.conflict(format!("{name}: {error}")),
         }
-    }
-    if monitors.is_empty() {
-        settings.conflict(format!(
-            "{name} names no monitor; give at least one, such as slack"
-        ));
     }
     monitors
 }

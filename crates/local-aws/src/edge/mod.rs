@@ -84,8 +84,11 @@ impl Edge {
     }
 
     /// Takes it off the network: connections break, new ones are refused.
-    pub fn stop(&self) {
-        lock(&self.server).take();
+    pub async fn stop(&self) {
+        let server = lock(&self.server).take();
+        if let Some(server) = server {
+            server.stop().await;
+        }
     }
 
     /// Puts it back where it was.

@@ -61,6 +61,22 @@ struct Extension {
     next: Option<oneshot::Sender<Value>>,
 }
 
+impl Asked {
+    /// Whether the runtime and every extension wait for an event.
+    fn is_idle(&mut self, concurrency: usize) -> bool {
+        self.next.retain(|next| !next.is_closed());
+        let waits = |extension: &Extension| {
+            extension
+                .next
+                .as_ref()
+                .is_some_and(|next| !next.is_closed())
+        };
+        self.next.len() >= concurrency
+            && self.in_flight.is_empty()
+            && self.extensions.values().all(waits)
+    }
+}
+
 impl Api {
     pub(super) fn new(concurrency: u32) -> Arc<Self> {
         let concurrency = usize::try_from(concurrency).unwrap_or(usize::MAX);
@@ -95,28 +111,15 @@ impl Api {
 
     /// Waits until everybody waits for an event: then the environment may be frozen, or used.
     pub(super) async fn idle(&self) {
-        self.wait_for(|state| {
-            state.next.retain(|next| !next.is_closed());
-            let ready = state.next.len() >= self.concurrency && state.in_flight.is_empty();
-            let waits = |extension: &Extension| {
-                extension
-                    .next
-                    .as_ref()
-                    .is_some_and(|next| !next.is_closed())
-            };
-            (ready && state.extensions.values().all(waits)).then_some(())
-        })
-        .await;
+        self.wait_for(|state| state.is_idle(self.concurrency).then_some(()))
+            .await;
     }
 
-    /// Waits until the runtime can take an event; an error if it could not be initialised.
-    pub(super) async fn ready(&self) -> Result<(), FunctionError> {
-        self.wait_for(|state| {
-            state.next.retain(|next| !next.is_closed());
-            match state.init_error.take() {
-                Some(error) => Some(Err(error)),
-                None => (!state.next.is_empty()).then_some(Ok(())),
-            }
+    /// Waits for the end of the Init phase: the same, or an error if the runtime could not begin.
+    pub(super) async fn initialised(&self) -> Result<(), FunctionError> {
+        self.wait_for(|state| match state.init_error.take() {
+            Some(error) => Some(Err(error)),
+            None => state.is_idle(self.concurrency).then_some(Ok(())),
         })
         .await
     }

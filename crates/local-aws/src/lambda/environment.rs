@@ -218,16 +218,22 @@ impl Environment {
         )?);
         let started = tokio::select! {
             biased;
-            ready = self.api.ready() => ready,
-            how = process.ended() => match tokio::time::timeout(LAST_WORDS, self.api.ready()).await {
+            ready = self.api.initialised() => ready,
+            how = process.ended() => match tokio::time::timeout(LAST_WORDS, self.api.initialised()).await {
                 Ok(Err(posted)) => Err(posted),
                 _ => Err(FunctionError::exited(request_id, &how)),
             },
             () = tokio::time::sleep(INIT) => Err(FunctionError::timed_out(request_id, INIT)),
         };
         if let Err(error) = started {
-            process.kill();
-            process.ended().await;
+            // One that said what was wrong ends by itself, and may have more to say on the way.
+            if tokio::time::timeout(SHUTDOWN, process.ended())
+                .await
+                .is_err()
+            {
+                process.kill();
+                process.ended().await;
+            }
             return Ok(Err(error));
         }
         *slot = Some(Arc::clone(&process));
