@@ -108,9 +108,11 @@ async fn errors_come_with_the_whole_chain_and_panics_are_survived() {
     );
 
     let outcome = invoke(&function, json!({ "panic": "a bug" })).await;
+    assert_eq!(outcome.error().unwrap().error_type, "Internal");
+    let lines = outcome.messages();
     assert!(
-        outcome.error().unwrap().message.contains("a bug"),
-        "{outcome:?}"
+        lines.contains(&"The function panicked: a bug".to_owned()),
+        "{lines:?}"
     );
     assert_eq!(
         outcome.metrics()[0]["Error"],

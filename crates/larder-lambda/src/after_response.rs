@@ -45,6 +45,8 @@ pub(crate) struct AfterResponse {
     queue: Arc<Mutex<Vec<Work>>>,
     /// Held by whoever drains the queue.
     draining: Arc<tokio::sync::Mutex<()>>,
+    /// The request that the extension was told of last.
+    told: Arc<Mutex<String>>,
     /// The request whose response was sent last.
     responded: watch::Sender<String>,
 }
@@ -55,6 +57,7 @@ impl AfterResponse {
             worker,
             queue: Arc::default(),
             draining: Arc::default(),
+            told: Arc::default(),
             responded: watch::Sender::new(String::new()),
         }
     }
@@ -65,14 +68,22 @@ impl AfterResponse {
 
     /// Puts `work` off until the response is out.
     pub(crate) fn push(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.locked().push(Box::pin(work));
+        locked(&self.queue).push(Box::pin(work));
     }
 
     /// The response to `request_id` is out: whoever is to do the work begins.
     async fn responded(&self, request_id: String, deadline: Deadline) {
         match self.worker {
             Worker::Runtime => self.drain(deadline.time_to_work()).await,
-            Worker::Extension => drop(self.responded.send_replace(request_id)),
+            Worker::Extension => {
+                let told = *locked(&self.told) == request_id;
+                self.responded.send_replace(request_id);
+                if !told {
+                    // Nothing keeps the environment awake for the extension: `cargo lambda watch`
+                    // forgets to tell it of the first request, and Lambda may be slow to.
+                    self.drain(deadline.time_to_work()).await;
+                }
+            }
             Worker::Task => {
                 let after = self.clone();
                 tokio::spawn(async move { after.drain(deadline.time_to_work()).await });
@@ -86,7 +97,7 @@ impl AfterResponse {
         let started = AtomicUsize::new(0);
         let in_order = async {
             let _draining = self.draining.lock().await;
-            let queued = std::mem::take(&mut *self.locked());
+            let queued = std::mem::take(&mut *locked(&self.queue));
             started.store(queued.len(), Ordering::Relaxed);
             for work in queued {
                 work.await;
@@ -100,10 +111,6 @@ impl AfterResponse {
                 "Work after the response was dropped: its time was over"
             );
         }
-    }
-
-    fn locked(&self) -> std::sync::MutexGuard<'_, Vec<Work>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Registers the extension, which has to happen before the runtime asks for its first event,
@@ -132,6 +139,7 @@ impl AfterResponse {
     /// Waits for the response to `request_id`, then works within what its deadline leaves.
     async fn follow(&self, request_id: &str, deadline_ms: u64) {
         let deadline = Deadline::from_epoch_millis(deadline_ms, SystemTime::now());
+        request_id.clone_into(&mut locked(&self.told));
         let mut responded = self.responded.subscribe();
         let response = responded.wait_for(|last| last == request_id);
         if tokio::time::timeout(deadline.time_left(), response)
@@ -141,6 +149,10 @@ impl AfterResponse {
             self.drain(deadline.time_to_work()).await;
         }
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The layer around the service that sends responses: it sees each one leave.
@@ -186,30 +198,48 @@ mod tests {
         }
     }
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn in_a_minute() -> u64 {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap() + Duration::from_mins(1);
+        u64::try_from(now.as_millis()).unwrap()
+    }
+
     #[tokio::test]
-    async fn work_waits_for_the_response_it_belongs_to() {
+    async fn the_extension_waits_for_the_response_to_what_it_was_told_of() {
         let (after, done) = (
             AfterResponse::new(Worker::Extension),
             Arc::new(AtomicUsize::new(0)),
         );
         after.push(count(&done));
-        let deadline =
-            u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap() + 5_000;
-
-        let following = tokio::spawn({
+        let following = {
             let after = after.clone();
-            async move { after.follow("second", deadline).await }
-        });
-        after
-            .responded("first".to_owned(), Deadline::after(Duration::ZERO))
-            .await;
+            tokio::spawn(async move { after.follow("second", in_a_minute()).await })
+        };
         tokio::task::yield_now().await;
-        assert_eq!(done.load(Ordering::Relaxed), 0);
+        assert_eq!(done.load(Ordering::Relaxed), 0, "no response yet");
 
         after
-            .responded("second".to_owned(), Deadline::after(Duration::ZERO))
+            .responded("second".to_owned(), Deadline::after(SECOND))
             .await;
         following.await.unwrap();
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn an_extension_that_was_not_told_in_time_leaves_it_to_the_runtime() {
+        let (after, done) = (
+            AfterResponse::new(Worker::Extension),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        after.push(count(&done));
+        after
+            .responded("first".to_owned(), Deadline::after(SECOND))
+            .await;
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+        // Told after all, it finds nothing left to do, and does not wait for what has been.
+        let late = after.follow("first", in_a_minute());
+        tokio::time::timeout(SECOND, late).await.unwrap();
         assert_eq!(done.load(Ordering::Relaxed), 1);
     }
 

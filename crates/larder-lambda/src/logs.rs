@@ -1,18 +1,32 @@
 //! Logs: one JSON object a line on stdout, where Lambda picks them up.
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use crate::settings::environment;
 
 /// Starts logging. The level is `AWS_LAMBDA_LOG_LEVEL`, which Lambda sets from the function's
 /// logging configuration, then `LOG_LEVEL`, then `INFO`.
 pub(crate) fn init() {
-    tracing_subscriber::fmt()
+    let lines = fmt::layer()
         .json()
         .flatten_event(true)
-        .with_span_list(false)
-        .with_max_level(level(environment))
+        .with_span_list(false);
+    // The runtime's own line for every error would repeat ours, without its fields.
+    let wanted = Targets::new()
+        .with_default(level(environment))
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(wanted))
         .init();
+    // A panic is a line like any other, not three lines of text on stderr.
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(location, "The function panicked: {message}");
+    }));
 }
 
 fn level(lookup: impl Fn(&str) -> Option<String>) -> LevelFilter {

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    panic::AssertUnwindSafe,
     process::ExitCode,
     sync::{
         Arc,
@@ -10,6 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::FutureExt as _;
 use lambda_runtime::{
     Context, Diagnostic, Error as BoxError, LambdaEvent, Runtime, layers::TracingLayer, service_fn,
 };
@@ -214,15 +216,20 @@ impl<F: Function> Serving<F> {
             )
         })?;
         let time = invocation.deadline.time_to_work();
-        tokio::time::timeout(time, self.function.handle(event, invocation, metrics))
-            .await
-            .unwrap_or_else(|_| {
-                let message = format!(
-                    "not done within {} ms; give the function a longer timeout or less to do",
-                    time.as_millis()
-                );
-                Err(Error::message(ErrorKind::Timeout, message))
-            })
+        let handling = AssertUnwindSafe(self.function.handle(event, invocation, metrics));
+        let too_late = || {
+            let ms = time.as_millis();
+            format!("not done within {ms} ms; give the function a longer timeout or less to do")
+        };
+        match tokio::time::timeout(time, handling.catch_unwind()).await {
+            Ok(Ok(outcome)) => outcome,
+            // The panic hook has logged where.
+            Ok(Err(_)) => Err(Error::message(
+                ErrorKind::Internal,
+                "the function panicked: see its log",
+            )),
+            Err(_) => Err(Error::message(ErrorKind::Timeout, too_late())),
+        }
     }
 }
 
