@@ -4,6 +4,10 @@
 #[cfg(test)]
 mod binary_cache;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod lambda;
 #[cfg(test)]
 mod monitors;

@@ -25,6 +25,7 @@ pub(crate) struct World {
     pub(crate) edge: Edge,
     pub(crate) publisher: Publisher,
     pub(crate) lambda: Lambda,
+    pub(crate) bucket: String,
 }
 
 impl World {
@@ -38,7 +39,12 @@ impl World {
             edge,
             publisher,
             lambda: Lambda::start().await.unwrap(),
+            bucket,
         }
+    }
+
+    pub(crate) fn s3_url(&self) -> &'static str {
+        MOTO.url()
     }
 
     /// monitor-runner as it is deployed, with the edge for a CDN and signatures required.

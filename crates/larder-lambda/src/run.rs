@@ -269,15 +269,17 @@ async fn serve<F: Function>(serving: Arc<Serving<F>>) -> Result<(), BoxError> {
         .layer(responded)
         .layer(TracingLayer::new());
 
+    let mut runtime = std::pin::pin!(runtime.run_concurrent());
     let mut extension = std::pin::pin!(extension);
     tokio::select! {
-        ended = runtime.run_concurrent() => ended?,
+        ended = &mut runtime => ended?,
         ended = &mut extension => ended?,
         _ = terminate.recv() => {},
         _ = interrupt.recv() => {},
     }
-    // The extension may be at work still, so it goes on until nothing is left to do.
+    // Either may be at late work still, so both go on until nothing is left to do.
     tokio::select! {
+        _ = runtime => {},
         _ = extension => {},
         () = serving.after.drain(SHUTDOWN) => {},
     }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use aws_config::Region;
-use aws_sdk_s3::config::Credentials;
+use aws_sdk_s3::config::{Credentials, RequestChecksumCalculation, ResponseChecksumValidation};
 use larder_lambda::environment;
 
 const REGION: &str = "us-east-1";
@@ -81,9 +81,12 @@ impl Moto {
             .endpoint_url(&self.url)
             .load()
             .await;
-        // A bucket as a part of the host name would need a name server.
         let config = aws_sdk_s3::config::Builder::from(&config)
+            // A bucket as a part of the host name would need a name server.
             .force_path_style(true)
+            // Unoptimised, as all of this is built, a checksum takes longer than the upload.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .build();
         aws_sdk_s3::Client::from_conf(config)
     }

@@ -1,0 +1,147 @@
+//! What `make run` and `make dev` do.
+
+mod progress;
+mod report;
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::{
+    moto::workspace_root, schedule::Ticker, stack::Stack, template::Template, watch::Watch,
+};
+pub use progress::Progress;
+use report::{Report, Row};
+
+/// Where a run leaves what it found.
+const RESULTS: &str = "target/run";
+
+/// Starts the stack, invokes every function with each of its events twice, and tells what the
+/// second time did not have to do.
+pub async fn run(json: bool) -> anyhow::Result<()> {
+    let results = workspace_root().join(RESULTS);
+    std::fs::create_dir_all(&results)
+        .with_context(|| format!("could not make {}", results.display()))?;
+    let progress = Progress::new();
+    let stack = Stack::start(&progress).await?;
+    let functions = template()?.functions()?;
+
+    let step = progress.step("cargo lambda watch");
+    let watch = Watch::start(&stack.variables(), Some(&results.join("watch.log"))).await?;
+    step.done(&watch.url());
+
+    let mut report = Report::default();
+    for function in &functions {
+        for event in events_of(&function.name)? {
+            let name = event
+                .file_stem()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default()
+                .to_owned();
+            let step = progress.step(&format!("{} with {name}, twice", function.name));
+            let first = watch.invoke(&function.name, &event).await?;
+            let warm = watch.invoke(&function.name, &event).await?;
+            step.done(&states(&warm));
+            report
+                .rows
+                .push(Row::new(&function.name, &name, &first, &warm)?);
+        }
+    }
+    watch.stop().await;
+    drop(stack);
+    let summary = results.join("summary.json");
+    report.save(&summary)?;
+    report.print(json)?;
+    if !json {
+        progress.note(&format!("The same as JSON: {}", summary.display()));
+    }
+    Ok(())
+}
+
+/// Starts the stack and leaves it running until Ctrl-C, schedules and all. `tick` overrides how
+/// often they fire.
+pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
+    let progress = Progress::new();
+    let stack = Stack::start(&progress).await?;
+    let functions = template()?.functions()?;
+    let step = progress.step("cargo lambda watch");
+    let watch = Watch::start(&stack.variables(), None).await?;
+    step.done(&watch.url());
+
+    let mut tickers = Vec::new();
+    for function in &functions {
+        for schedule in &function.schedules {
+            let every = tick.unwrap_or(schedule.every);
+            progress.note(&format!(
+                "{} of {} fires every {} s",
+                schedule.name,
+                function.name,
+                every.as_secs()
+            ));
+            tickers.push(Ticker::start(&watch.url(), &function.name, schedule, tick));
+        }
+    }
+    progress.note("\nTry, in another terminal (after `. .venv/bin/activate`):");
+    for function in &functions {
+        for event in events_of(&function.name)? {
+            let event = event
+                .strip_prefix(workspace_root())
+                .unwrap_or(&event)
+                .to_owned();
+            progress.note(&format!(
+                "  {}",
+                watch.invoke_line(&function.name, &event.to_string_lossy())
+            ));
+        }
+    }
+    let page = stack.status_page.url();
+    progress.note("  # have Slack's page tell of an outage");
+    progress.note(&format!(
+        "  curl -X PUT -H 'Content-Type: application/json' {page}{} -d '{}'",
+        crate::status_page::SLACK,
+        r#"{"status":"active","active_incidents":[{"id":1,"title":"Down","type":"outage","services":["Messaging"]}]}"#
+    ));
+    progress.note("\nCtrl-C ends it all.");
+    std::future::pending::<()>().await;
+    Ok(())
+}
+
+fn template() -> anyhow::Result<Template> {
+    Template::load(&workspace_root().join("template.yaml"))
+}
+
+/// The files with events for a function, in order of their names.
+fn events_of(function: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
+    let dir = workspace_root().join("events").join(function);
+    let entries =
+        std::fs::read_dir(&dir).with_context(|| format!("{} has no events", dir.display()))?;
+    let mut files: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| is_json(path))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "json")
+}
+
+/// The cache states in an answer, such as `hit, miss`.
+fn states(answer: &Value) -> String {
+    let results = answer
+        .get("results")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let states = results.map(|result| {
+        result
+            .get("cache")
+            .and_then(Value::as_str)
+            .unwrap_or("failed")
+    });
+    states.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,81 @@
+//! EventBridge schedules that really fire.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::template::Schedule;
+
+/// A schedule that fires for as long as this lives.
+#[derive(Debug)]
+pub struct Ticker(JoinHandle<()>);
+
+impl Ticker {
+    /// Invokes `function` at the Invoke API of `endpoint` as often as `schedule` says, the first
+    /// time after one interval. `every` overrides the interval.
+    #[must_use]
+    pub fn start(
+        endpoint: &str,
+        function: &str,
+        schedule: &Schedule,
+        every: Option<Duration>,
+    ) -> Self {
+        let url = format!("{endpoint}/2015-03-31/functions/{function}/invocations");
+        let (schedule, every) = (schedule.clone(), every.unwrap_or(schedule.every));
+        Self(tokio::spawn(async move {
+            let client = reqwest::Client::new();
+            loop {
+                tokio::time::sleep(every).await;
+                let event = schedule
+                    .input
+                    .clone()
+                    .unwrap_or_else(|| scheduled_event(&schedule.name));
+                if let Err(error) = fire(&client, &url, &event).await {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        schedule.name,
+                        "A schedule could not fire"
+                    );
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn fire(client: &reqwest::Client, url: &str, event: &Value) -> anyhow::Result<()> {
+    let request = client
+        .post(url)
+        .header("X-Amz-Invocation-Type", "Event")
+        .body(event.to_string());
+    request
+        .send()
+        .await
+        .with_context(|| format!("could not invoke {url}"))?;
+    Ok(())
+}
+
+/// The event that a rule `name` sends when it fires now ("Amazon EventBridge event structure").
+#[must_use]
+pub fn scheduled_event(name: &str) -> Value {
+    json!({
+        "version": "0",
+        "id": Uuid::new_v4().to_string(),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "123456789012",
+        "time": Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "region": "us-east-1",
+        "resources": [format!("arn:aws:events:us-east-1:123456789012:rule/{name}")],
+        "detail": {},
+    })
+}

@@ -1,0 +1,106 @@
+//! All that the functions need to run on this machine, started together and stopped together.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+
+use crate::{
+    demo::Progress,
+    edge::Edge,
+    moto::Moto,
+    publish::{NewRelease, Publisher},
+    status_page::{SLACK, STATUSPAGE, StatusPage},
+};
+
+/// The monitors that are published, all of them the one program that this workspace holds.
+pub const MONITORS: [&str; 2] = ["slack", "github"];
+
+const RELEASES: &str = "releases";
+
+/// A running stack. Dropping it ends everything in it; so does the end of this process.
+#[derive(Debug)]
+pub struct Stack {
+    /// S3.
+    pub moto: Moto,
+    /// The CDN in front of the releases.
+    pub edge: Edge,
+    /// Where releases come from.
+    pub publisher: Publisher,
+    /// What the monitors watch.
+    pub status_page: StatusPage,
+    /// Where functions keep what they cache; for this stack alone.
+    tmp: TempDir,
+}
+
+impl Stack {
+    /// Starts everything and publishes the monitors.
+    pub async fn start(progress: &Progress) -> anyhow::Result<Self> {
+        let step = progress.step("S3, by moto");
+        let moto = Moto::start()?;
+        let s3 = moto.s3().await;
+        step.done(moto.url());
+
+        let step = progress.step("release CDN and status page");
+        let edge = Edge::start(s3.clone(), RELEASES).await?;
+        let status_page = StatusPage::start().await?;
+        step.done(&format!("{} and {}", edge.url(), status_page.url()));
+
+        let step = progress.step("monitors, signed and published");
+        let publisher = Publisher::create(s3, RELEASES, &edge.url()).await?;
+        let program = built("status-monitor")?;
+        let binary = std::fs::read(&program)
+            .with_context(|| format!("could not read {}: build it first", program.display()))?;
+        let version = jiff::Timestamp::now()
+            .strftime("%Y.%m.%d.%H%M%S-local")
+            .to_string();
+        for monitor in MONITORS {
+            publisher
+                .publish(&NewRelease::new(monitor, &version, binary.clone()))
+                .await?;
+        }
+        step.done(&format!("{} v{version}", MONITORS.join(" and ")));
+
+        let tmp = tempfile::Builder::new().prefix("larder-").tempdir()?;
+        Ok(Self {
+            moto,
+            edge,
+            publisher,
+            status_page,
+            tmp,
+        })
+    }
+
+    /// The variables that have functions use this stack and nothing else of AWS.
+    #[must_use]
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        let pages = [("SLACK", SLACK), ("GITHUB", STATUSPAGE)].map(|(name, path)| {
+            (
+                format!("MONITOR_ENV_{name}_STATUS_URL"),
+                self.status_page.url() + path,
+            )
+        });
+        let others = [
+            ("AWS_ENDPOINT_URL", self.moto.url().to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+            ("CACHE_DIR", self.tmp.path().to_string_lossy().into_owned()),
+            ("RELEASES_URL", self.edge.url()),
+            ("MONITORS", MONITORS.join(",")),
+            ("REQUIRE_SIGNATURE", "true".to_owned()),
+            ("TRUSTED_KEYS", self.publisher.public_key()),
+        ];
+        others
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .chain(pages)
+            .collect()
+    }
+}
+
+/// The path of a program of this workspace, which lies where this very program does.
+fn built(name: &str) -> anyhow::Result<std::path::PathBuf> {
+    let this = std::env::current_exe().context("this program does not know where it is")?;
+    Ok(this.parent().unwrap_or_else(|| Path::new(".")).join(name))
+}
