@@ -52,10 +52,12 @@ lint: check $(LINT_VENV)/ready $(TOOLS)/bin/cargo-deny ## Check style, documenta
 
 .PHONY: fuzz
 fuzz: check $(TOOLS)/bin/cargo-fuzz ## Fuzz every parser of foreign bytes for FUZZ_SECONDS each
-	@cd fuzz && for target in $$(PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" cargo fuzz list); do \
-		echo "fuzzing $$target for $(FUZZ_SECONDS) s" && \
-		PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target -- \
-			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=5 -verbosity=0 -print_final_stats=1 || exit 1; \
+	@cd fuzz && export PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" && cargo fuzz build --sanitizer none && \
+	for target in $$(cargo fuzz list); do \
+		mkdir -p corpus/$$target; \
+		cargo fuzz run --sanitizer none $$target corpus/$$target seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) \
+			-timeout=5 -rss_limit_mb=2048 -print_final_stats=1 > target/$$target.log 2>&1 || { tail -n 40 target/$$target.log; exit 1; }; \
+		awk -v t=$$target '/number_of_executed_units/ { print "fuzzed " t ": " $$2 " inputs, no fault" }' target/$$target.log; \
 	done
 
 .PHONY: bench

@@ -38,7 +38,7 @@ async fn boto3_and_requests_find_a_release_as_a_cdn_would_serve_it() {
     let key = world.publisher.public_key();
     run(
         "edge.py",
-        &[&world.edge.url(), world.s3_url(), &world.bucket, &key],
+        &[&world.edge.url(), World::s3_url(), &world.bucket, &key],
     )
     .await;
 }

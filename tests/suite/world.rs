@@ -43,7 +43,7 @@ impl World {
         }
     }
 
-    pub(crate) fn s3_url(&self) -> &'static str {
+    pub(crate) fn s3_url() -> &'static str {
         MOTO.url()
     }
 

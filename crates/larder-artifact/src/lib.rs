@@ -22,7 +22,7 @@ pub use digest::{Mismatch, Sha256};
 pub use error::{Error, ErrorKind, chain};
 pub use image::{ExecMode, Image};
 pub use info::CacheInfo;
-pub use metadata::{Compression, InvalidMetadata, Release, platform};
+pub use metadata::{Compression, Expected, InvalidMetadata, Release, platform};
 pub use store::{Artifact, Artifacts, Cache, Ensured, Options};
 pub use tail::Tail;
 pub use trust::{InvalidKey, Trust};

@@ -62,13 +62,19 @@ pub(crate) struct Signed {
 
 /// What a release has to fit.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Expected<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) platform: &'a str,
-    pub(crate) runner: &'a semver::Version,
-    pub(crate) base: &'a Url,
-    pub(crate) max_size: u64,
-    pub(crate) trust: &'a Trust,
+pub struct Expected<'a> {
+    /// The name that a signature has to be for.
+    pub name: &'a str,
+    /// The machine that it has to run on, as [`platform`] names it.
+    pub platform: &'a str,
+    /// The version of the program that is to run it.
+    pub runner: &'a semver::Version,
+    /// Where the metadata was fetched; the download has to lie on the same origin.
+    pub base: &'a Url,
+    /// The most bytes that it may have.
+    pub max_size: u64,
+    /// Whom to believe.
+    pub trust: &'a Trust,
 }
 
 /// Why metadata cannot be used.
@@ -176,9 +182,9 @@ pub(crate) struct SignedText {
 }
 
 impl Release {
-    /// Reads metadata and checks all that does not change with time; [`Release::check_now`] does
-    /// the rest.
-    pub(crate) fn parse(json: &[u8], expected: &Expected<'_>) -> Result<Self, InvalidMetadata> {
+    /// Reads metadata and checks all that does not change with time. Whether it has expired or was
+    /// rolled back is checked when it is used.
+    pub fn parse(json: &[u8], expected: &Expected<'_>) -> Result<Self, InvalidMetadata> {
         if json.len() > MAX_BYTES {
             return Err(InvalidMetadata::TooLong);
         }
