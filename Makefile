@@ -8,19 +8,30 @@ HOST_ARCH := $(shell uname -m | sed 's/aarch64/arm64/')
 ARCH ?= $(HOST_ARCH)
 ENVIRONMENT ?= dev
 
+# The Python that virtual environments are made of: `make run PYTHON=python3.12`.
+PYTHON ?= python3
+# One that was upgraded has no use for the packages of the last one.
+READY := ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 VENV := .venv
 LINT_VENV := .venv-lint
+BENCH_VENV := .venv-bench
 # cargo-deny and cargo-fuzz, built here so that nothing has to be installed by hand.
 TOOLS := .tools
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
 FUZZ_SECONDS ?= 20
+# 0: other inputs each time.
+FUZZ_SEED ?= 0
 
+export PYTHON
 export SAM_CLI_TELEMETRY := 0
 # Building for another machine needs its standard library, which cargo-lambda would have rustup download unasked.
 ifeq ($(ARCH),$(HOST_ARCH))
 export RUSTUP_DIST_SERVER := http://127.0.0.1:9
 endif
+
+# Where the lines below, the template and the programs look for what was built, whatever the user's own cargo says.
+run dev test bench build deploy: export CARGO_TARGET_DIR := $(CURDIR)/target
 
 .PHONY: help
 help: ## List the targets
@@ -39,7 +50,7 @@ test: setup ## Run all tests, whole functions included
 	cargo test --locked --workspace
 
 .PHONY: lint
-lint: check $(LINT_VENV)/ready $(TOOLS)/bin/cargo-deny ## Check style, documentation, licences and the template
+lint: check-lint $(LINT_VENV)/$(READY) $(TOOLS)/cargo-deny-$(CARGO_DENY) ## Check style, documentation, licences and the template
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
@@ -51,19 +62,19 @@ lint: check $(LINT_VENV)/ready $(TOOLS)/bin/cargo-deny ## Check style, documenta
 	$(LINT_VENV)/bin/cfn-lint --template target/cloudformation.json
 
 .PHONY: fuzz
-fuzz: check $(TOOLS)/bin/cargo-fuzz ## Fuzz every parser of foreign bytes for FUZZ_SECONDS each
-	@cd fuzz && export PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" && cargo fuzz build --sanitizer none && \
+fuzz: check-fuzz $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ) ## Fuzz every parser of foreign bytes for FUZZ_SECONDS each
+	@cd fuzz && export RUST_BACKTRACE=0 PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" && cargo fuzz build --sanitizer none && \
 	for target in $$(cargo fuzz list); do \
 		mkdir -p corpus/$$target; \
 		cargo fuzz run --sanitizer none $$target corpus/$$target seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) \
-			-timeout=5 -rss_limit_mb=2048 -print_final_stats=1 > target/$$target.log 2>&1 || { tail -n 40 target/$$target.log; exit 1; }; \
+			-seed=$(FUZZ_SEED) -timeout=5 -rss_limit_mb=2048 -print_final_stats=1 > target/$$target.log 2>&1 || { tail -n 40 target/$$target.log; exit 1; }; \
 		awk -v t=$$target '/number_of_executed_units/ { print "fuzzed " t ": " $$2 " inputs, no fault" }' target/$$target.log; \
 	done
 
 .PHONY: bench
-bench: setup ## Measure against floors and peers, and write docs/benchmarks.md
-	cargo build --locked --release --workspace --bins
-	cargo bench --locked --package benches
+bench: check-bench setup $(BENCH_VENV)/$(READY) ## Measure against floors and peers, and write docs/benchmarks.md
+	cargo build --locked --release --bin monitor-runner --bin answer-only --bin quick-monitor
+	cargo bench --locked --workspace --bench monitor-runner
 
 .PHONY: build
 build: setup ## Build the functions for Lambda into target/lambda; ARCH=arm64 for Graviton
@@ -71,13 +82,13 @@ build: setup ## Build the functions for Lambda into target/lambda; ARCH=arm64 fo
 		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64) $(foreach function,$(notdir $(wildcard functions/*)),--bin $(function))
 
 .PHONY: deploy
-deploy: build $(LINT_VENV)/ready ## Deploy to AWS with SAM: ENVIRONMENT=dev or prod
+deploy: parameters/$(ENVIRONMENT).yaml build $(LINT_VENV)/$(READY) ## Deploy to AWS with SAM: ENVIRONMENT=dev or prod, as parameters/ says
 	$(LINT_VENV)/bin/sam deploy --config-env $(ENVIRONMENT) \
-		--parameter-overrides Environment=$(ENVIRONMENT) Architecture=$(ARCH)
+		--parameter-overrides file://parameters/$(ENVIRONMENT).yaml Architecture=$(ARCH)
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target fuzz/target $(VENV) $(LINT_VENV) $(TOOLS)
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(LINT_VENV) $(BENCH_VENV) $(TOOLS)
 
 # --- what the targets above need ------------------------------------------------------------------------------------
 
@@ -85,28 +96,36 @@ clean: ## Remove everything that was built or installed here
 check:
 	@tools/prerequisites.sh
 
+# The same, and what one target needs beside it.
+check-%:
+	@tools/prerequisites.sh $*
+
 .PHONY: setup
-setup: check $(VENV)/ready
+setup: check $(VENV)/$(READY)
 
 .PHONY: programs
 programs:
 	cargo build --locked --workspace --bins
 
-$(VENV)/ready: tools/requirements.txt
+$(VENV)/$(READY): tools/requirements.txt
 	@echo "Setting up $(VENV): moto, boto3 and cargo-lambda, about 600 MB"
-	@rm -rf $(VENV) && python3 -m venv $(VENV)
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
 	@touch $@
 
-$(LINT_VENV)/ready: tools/lint-requirements.txt
+$(LINT_VENV)/$(READY): tools/lint-requirements.txt
 	@echo "Setting up $(LINT_VENV): SAM and cfn-lint, about 350 MB"
-	@rm -rf $(LINT_VENV) && python3 -m venv $(LINT_VENV)
+	@rm -rf $(LINT_VENV) && $(PYTHON) -m venv $(LINT_VENV)
 	@$(LINT_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/lint-requirements.txt
 	@touch $@
 
-# Unoptimised: it builds in a third of the time and runs for a second.
-$(TOOLS)/bin/cargo-deny:
-	cargo install --quiet --debug --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)
+$(BENCH_VENV)/$(READY): tools/bench-requirements.txt
+	@echo "Setting up $(BENCH_VENV): the Python peers"
+	@rm -rf $(BENCH_VENV) && $(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/bench-requirements.txt
+	@touch $@
 
-$(TOOLS)/bin/cargo-fuzz:
-	cargo install --quiet --debug --locked --root $(TOOLS) cargo-fuzz@$(CARGO_FUZZ)
+# Unoptimised: it builds in a third of the time and runs for a second.
+$(TOOLS)/cargo-deny-$(CARGO_DENY) $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ):
+	cargo install --quiet --debug --locked --force --root $(TOOLS) $(subst cargo-deny-,cargo-deny@,$(subst cargo-fuzz-,cargo-fuzz@,$(@F)))
+	@touch $@

@@ -1,12 +1,12 @@
 //! One test for every bug of binary caches that others shipped, named as the sentence that forbids
 //! it.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use local_aws::edge::{Fault, Kind};
 use serde_json::json;
 
-use crate::world::{World, invoke, run_slack};
+use crate::world::{World, begin_slack, invoke, run_slack, wait_for};
 
 fn binary_of(tmp: &Path) -> std::path::PathBuf {
     tmp.join("watchy-slack-monitor")
@@ -102,13 +102,8 @@ async fn a_process_killed_during_a_download_leaves_the_old_binary_runnable() {
         .edge
         .fail(Fault::always("monitor-2.0", Kind::StallAt(100_000)));
     let environment = function.environment().unwrap();
-    let running = tokio::spawn({
-        let function = Arc::clone(&function);
-        async move { invoke(&function, json!({ "monitor": "slack" })).await }
-    });
-    while !has_leftovers(environment.tmp()) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let running = begin_slack(&function);
+    wait_for("the download", || has_leftovers(environment.tmp())).await;
     environment.kill().await;
     assert_eq!(
         running.await.unwrap().error().unwrap().error_type,
@@ -123,7 +118,7 @@ async fn a_process_killed_during_a_download_leaves_the_old_binary_runnable() {
     );
     assert_eq!(run["result"]["marker"], "old-----");
 
-    world.edge.resume().await.unwrap();
+    world.edge.resume().unwrap();
     world.edge.heal();
     let run = run_slack(&function).await;
     assert_eq!(
@@ -223,6 +218,31 @@ async fn an_unreachable_cdn_runs_the_last_verified_binary_and_says_stale() {
 }
 
 #[tokio::test]
+async fn a_newer_release_that_cannot_be_had_confirms_nothing() {
+    let world = World::new().await;
+    world.publish("1.0", "--------").await;
+    let function = world
+        .lambda
+        .create(world.monitor_runner().env("STALE_BINARY_SECONDS", "1"));
+    run_slack(&function).await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+
+    // Its metadata can be had again and again; that must not keep the old one standing in.
+    world.publish("2.0", "++++++++").await;
+    let newer = "/binaries/slack-monitor/watchy-slack-monitor-2.0";
+    world.edge.clear();
+    world.edge.fail(Fault::always(newer, Kind::Status(503)));
+    for _ in 0..2 {
+        let outcome = invoke(&function, json!({ "monitor": "slack" })).await;
+        assert_eq!(
+            outcome.error().unwrap().error_type,
+            "Upstream",
+            "{outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_monitors_child_cannot_read_the_functions_credentials() {
     let world = World::new().await;
     world.publish("1.0", "--------").await;
@@ -272,6 +292,10 @@ async fn pretty_printed_and_last_line_json_results_are_both_read() {
     assert_eq!(
         result("pretty").await,
         json!({ "ok": true, "nested": { "n": 1 } })
+    );
+    assert_eq!(
+        result("last line").await,
+        json!({ "status": "operational" })
     );
     assert_eq!(result("tell").await["type"], "result");
     assert_eq!(

@@ -2,12 +2,9 @@
 
 use std::path::PathBuf;
 
-use local_aws::{
-    lambda::{Config, Lambda},
-    moto::python,
-};
+use local_aws::{lambda::Lambda, moto::python};
 
-use crate::world::World;
+use crate::world::{World, obedient};
 
 /// Runs a script of `tests/clients` with the Python of the virtual environment.
 async fn run(script: &str, arguments: &[&str]) {
@@ -15,6 +12,8 @@ async fn run(script: &str, arguments: &[&str]) {
         .join("clients")
         .join(script);
     let mut command = tokio::process::Command::new(python().unwrap());
+    // No proxy leads to this machine.
+    command.env("NO_PROXY", "127.0.0.1");
     let output = command.arg(path).args(arguments).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}: {said}");
@@ -24,10 +23,7 @@ async fn run(script: &str, arguments: &[&str]) {
 #[tokio::test]
 async fn boto3_invokes_functions_and_understands_every_refusal() {
     let lambda = Lambda::start().await.unwrap();
-    lambda.create(Config::new(
-        "obedient",
-        env!("CARGO_BIN_EXE_obedient-function"),
-    ));
+    lambda.create(obedient());
     run("invoke.py", &[&lambda.url()]).await;
 }
 

@@ -2,18 +2,26 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
-use crate::world::program;
+use crate::world::{descendants, is_running, program};
 
 #[test]
 fn a_run_shows_that_the_second_time_downloads_nothing() {
     let output = Command::new(program("local-aws"))
         .args(["run", "--json"])
+        // Nothing of the user's own gets in the way.
+        .envs([
+            ("HTTP_PROXY", "http://127.0.0.1:9"),
+            ("http_proxy", "http://127.0.0.1:9"),
+            ("CACHE_ENABLED", "false"),
+            ("AWS_PROFILE", "of-the-user"),
+        ])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -37,55 +45,44 @@ fn a_run_shows_that_the_second_time_downloads_nothing() {
     assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), report);
 }
 
+/// A running `local-aws dev`, ended with the test however that ends.
+struct Dev(Child);
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_stack_left_running_fires_its_schedule_and_ends_with_all_it_started() {
-    let mut dev = Command::new(program("local-aws"))
+    let dev = Command::new(program("local-aws"))
         .args(["dev", "--tick", "1"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(dev.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    let fired = lines.find(|line| line.contains("Using cached Slack binary"));
-    assert!(fired.is_some(), "the schedule fired twice");
+        .spawn();
+    let mut dev = Dev(dev.unwrap());
+    let lines = BufReader::new(dev.0.stdout.take().unwrap()).lines();
+    let (fired, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut lines = lines.map_while(Result::ok);
+        let found = lines.any(|line| line.contains("Using cached Slack binary"));
+        let _ = fired.send(found);
+        // Read on, or the pipe would fill up and hold the functions.
+        lines.for_each(drop);
+    });
+    let twice = told.recv_timeout(Duration::from_mins(2));
+    assert_eq!(twice, Ok(true), "the schedule fired twice");
 
-    let ids = descendants(dev.id());
+    let ids = descendants(dev.0.id());
     assert!(ids.len() >= 3, "moto, cargo-lambda and a function: {ids:?}");
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(i32::try_from(dev.id()).unwrap()).unwrap(),
-        rustix::process::Signal::INT,
-    )
-    .unwrap();
-    assert_eq!(dev.wait().unwrap().code(), Some(130));
+    let pid = Pid::from_raw(dev.0.id().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::INT).unwrap();
+    assert_eq!(dev.0.wait().unwrap().code(), Some(130));
     let deadline = Instant::now() + Duration::from_secs(10);
     while ids.iter().any(|id| is_running(*id)) {
         assert!(Instant::now() < deadline, "something of {ids:?} still runs");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn is_running(pid: u32) -> bool {
-    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
-}
-
-fn descendants(pid: u32) -> Vec<u32> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
-        .unwrap()
-        .flatten();
-    let lists =
-        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    let children: Vec<u32> = lists
-        .flat_map(|list| {
-            list.split_ascii_whitespace()
-                .map(|id| id.parse().unwrap())
-                .collect::<Vec<u32>>()
-        })
-        .collect();
-    children
-        .iter()
-        .copied()
-        .chain(children.iter().flat_map(|child| descendants(*child)))
-        .collect()
 }

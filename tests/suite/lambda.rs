@@ -2,40 +2,19 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use local_aws::lambda::{Config, Function, Lambda};
+use local_aws::{lambda::Config, moto::python};
 use serde_json::{Value, json};
 
-use crate::world::invoke;
-
-fn config() -> Config {
-    Config::new("obedient", env!("CARGO_BIN_EXE_obedient-function"))
-}
-
-async fn function(config: Config) -> Arc<Function> {
-    // The service itself is not needed once the function is there.
-    Lambda::start().await.unwrap().create(config)
-}
-
-async fn wait_for(what: &str, mut check: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !check() {
-        assert!(
-            began.elapsed() < Duration::from_secs(10),
-            "{what} did not come about"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
+use crate::world::{create, invoke, obedient, wait_for};
 
 #[tokio::test]
 async fn the_deadline_is_lambdas_and_known() {
-    let mut config = config();
+    let mut config = obedient();
     config.timeout = Duration::from_secs(7);
-    let left = invoke(&*function(config).await, json!({ "time_left": null }))
+    let left = invoke(&*create(config).await, json!({ "time_left": null }))
         .await
         .json()
         .unwrap();
@@ -48,9 +27,9 @@ async fn the_deadline_is_lambdas_and_known() {
 
 #[tokio::test]
 async fn a_handler_that_overruns_ends_as_a_timeout_of_its_own_and_the_process_lives() {
-    let mut config = config();
+    let mut config = obedient();
     config.timeout = Duration::from_secs(1);
-    let function = function(config).await;
+    let function = create(config).await;
     let outcome = invoke(&function, json!({ "sleep_ms": 60_000 })).await;
     let error = outcome.error().unwrap();
     assert_eq!(error.error_type, "Timeout");
@@ -64,19 +43,19 @@ async fn a_handler_that_overruns_ends_as_a_timeout_of_its_own_and_the_process_li
 
 #[tokio::test]
 async fn a_process_that_does_not_answer_is_killed_and_its_tmp_stays() {
-    let mut config = Config::new("stuck", "/bin/sh");
+    let mut config = Config::new("stuck", python().unwrap());
     config.timeout = Duration::from_secs(1);
     // Asks for an event, then sleeps for ever; what it left in /tmp tells the next process.
-    let script = "exec python3 -c \"
+    let script = "
 import os, time, urllib.request
 open(os.environ['CACHE_DIR'] + '/starts', 'a').write('x')
 api = 'http://' + os.environ['AWS_LAMBDA_RUNTIME_API'] + '/2018-06-01/runtime/invocation/next'
 urllib.request.urlopen(api).read()
 time.sleep(3600)
-\"";
+";
     config.command.extend(["-c", script].map(PathBuf::from));
     let config = config.env("CACHE_DIR", "{tmp}");
-    let function = function(config).await;
+    let function = create(config).await;
     for starts in 1..=2 {
         let began = Instant::now();
         let outcome = invoke(&function, json!({})).await;
@@ -100,7 +79,7 @@ time.sleep(3600)
 
 #[tokio::test]
 async fn errors_come_with_the_whole_chain_and_panics_are_survived() {
-    let function = function(config()).await;
+    let function = create(obedient()).await;
     let outcome = invoke(&function, json!({ "fail": "the cause" })).await;
     assert_eq!(
         outcome.error().unwrap().payload(),
@@ -149,7 +128,7 @@ async fn errors_come_with_the_whole_chain_and_panics_are_survived() {
 
 #[tokio::test]
 async fn an_event_that_does_not_parse_is_a_bad_request_in_the_parsers_words() {
-    let function = function(config()).await;
+    let function = create(obedient()).await;
     let outcome = invoke(&function, json!({ "dance": 1 })).await;
     let error = outcome.error().unwrap();
     assert_eq!(error.error_type, "BadRequest");
@@ -164,7 +143,7 @@ async fn an_event_that_does_not_parse_is_a_bad_request_in_the_parsers_words() {
 #[tokio::test]
 async fn an_init_that_fails_is_reported_and_one_that_dies_is_noticed() {
     let outcome = invoke(
-        &*function(config().env("INIT", "fails")).await,
+        &*create(obedient().env("INIT", "fails")).await,
         json!({ "sleep_ms": 0 }),
     )
     .await;
@@ -180,7 +159,7 @@ async fn an_init_that_fails_is_reported_and_one_that_dies_is_noticed() {
     );
 
     let outcome = invoke(
-        &*function(config().env("INIT", "exits")).await,
+        &*create(obedient().env("INIT", "exits")).await,
         json!({ "sleep_ms": 0 }),
     )
     .await;
@@ -196,8 +175,8 @@ async fn an_init_that_fails_is_reported_and_one_that_dies_is_noticed() {
 
 #[tokio::test]
 async fn logs_are_json_with_the_request_and_metrics_are_one_document() {
-    let function = function(
-        config()
+    let function = create(
+        obedient()
             .env("AWS_LAMBDA_LOG_LEVEL", "INFO")
             .env("METRICS_NAMESPACE", "Mine"),
     )
@@ -239,50 +218,8 @@ async fn logs_are_json_with_the_request_and_metrics_are_one_document() {
 }
 
 #[tokio::test]
-async fn work_after_the_response_is_done_while_the_caller_has_its_answer() {
-    let function = function(config()).await;
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("later");
-    let outcome = invoke(&function, json!({ "later": [file, 300] })).await;
-    assert!(
-        outcome.duration < Duration::from_millis(250),
-        "{:?}",
-        outcome.duration
-    );
-    assert!(!file.exists());
-    // Frozen only once it is done, and a further request waits for that.
-    let outcome = invoke(&function, json!({ "sleep_ms": 0 })).await;
-    assert!(file.exists());
-    assert_eq!(outcome.json().unwrap()["cold_start"], false);
-}
-
-#[tokio::test]
-async fn work_after_the_response_ends_with_the_invocations_time() {
-    let mut config = config();
-    config.timeout = Duration::from_secs(1);
-    let function = function(config).await;
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("later");
-    invoke(&function, json!({ "later": [file, 60_000] })).await;
-    let next = invoke(&function, json!({ "sleep_ms": 0 })).await;
-    assert_eq!(
-        next.json().unwrap()["cold_start"],
-        false,
-        "the process gave up in time to live"
-    );
-    assert!(
-        next.messages()
-            .iter()
-            .any(|line| line.contains("was dropped")),
-        "{:?}",
-        next.messages()
-    );
-    assert!(!file.exists());
-}
-
-#[tokio::test]
 async fn between_invocations_the_process_is_frozen() {
-    let function = function(config()).await;
+    let function = create(obedient()).await;
     invoke(&function, json!({ "sleep_ms": 0 })).await;
     let environment = function.environment().unwrap();
     let pid = environment.pid().await.unwrap();
@@ -302,7 +239,7 @@ async fn between_invocations_the_process_is_frozen() {
 
 #[tokio::test]
 async fn a_second_request_at_the_same_time_gets_an_environment_of_its_own() {
-    let function = function(config()).await;
+    let function = create(obedient()).await;
     let slow = json!({ "sleep_ms": 300 });
     let (one, other) = tokio::join!(invoke(&function, slow.clone()), invoke(&function, slow));
     for outcome in [one, other] {
@@ -314,30 +251,22 @@ async fn a_second_request_at_the_same_time_gets_an_environment_of_its_own() {
 
 #[tokio::test]
 async fn with_concurrency_one_process_serves_several_at_once() {
-    let mut config = config();
+    let mut config = obedient();
     config.concurrency = 3;
-    let function = function(config).await;
+    let function = create(config).await;
     invoke(&function, json!({ "sleep_ms": 0 })).await;
-    let began = Instant::now();
-    let slow = || invoke(&function, json!({ "sleep_ms": 500 }));
-    let outcomes = tokio::join!(slow(), slow(), slow());
-    assert!(
-        began.elapsed() < Duration::from_millis(1_200),
-        "{:?}",
-        began.elapsed()
-    );
+    // Each waits until all three are there.
+    let dir = tempfile::tempdir().unwrap();
+    let meet = || invoke(&function, json!({ "meet": [dir.path(), 3] }));
+    let outcomes = tokio::join!(meet(), meet(), meet());
     for outcome in [outcomes.0, outcomes.1, outcomes.2] {
         assert_eq!(outcome.json().unwrap()["cold_start"], false);
     }
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("later");
-    invoke(&function, json!({ "later": [file, 50] })).await;
-    wait_for("the work after the response", || file.exists()).await;
 }
 
 #[tokio::test]
 async fn a_fresh_environment_has_a_new_process_and_an_empty_tmp() {
-    let function = function(config()).await;
+    let function = create(obedient()).await;
     invoke(&function, json!({ "sleep_ms": 0 })).await;
     let first = function.environment().unwrap();
     let pid = first.pid().await.unwrap();
@@ -358,22 +287,10 @@ async fn a_fresh_environment_has_a_new_process_and_an_empty_tmp() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_a_function_in_good_order_with_its_late_work_done() {
-    let mut config = config();
-    config.freeze = false;
-    let function = function(config).await;
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("later");
-    invoke(&function, json!({ "later": [file, 100] })).await;
-    function.fresh().await;
-    assert!(file.exists());
-}
-
-#[tokio::test]
 async fn an_asynchronous_event_is_tried_three_times_then_handed_over() {
-    let mut config = config();
+    let mut config = obedient();
     config.retry_delays = [Duration::from_millis(20), Duration::from_millis(40)];
-    let function = function(config).await;
+    let function = create(config).await;
     function
         .invoke_event(json!({ "echo": 1 }).to_string())
         .await
@@ -394,7 +311,7 @@ async fn an_asynchronous_event_is_tried_three_times_then_handed_over() {
 
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_an_error() {
-    let function = function(config()).await;
+    let function = create(obedient()).await;
     let outcome = invoke(&function, json!({ "answer": 7_000_000 })).await;
     assert_eq!(
         outcome.error().unwrap().error_type,
@@ -428,7 +345,7 @@ async fn a_function_that_is_started_by_hand_says_how_to_start_it() {
 
 #[tokio::test]
 async fn a_function_sees_lambdas_variables_and_not_the_hosts() {
-    let function = function(config()).await;
+    let function = create(obedient()).await;
     let variable = async |name: &str| {
         invoke(&function, json!({ "environment": name }))
             .await

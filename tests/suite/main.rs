@@ -6,9 +6,17 @@ mod binary_cache;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod lambda;
+#[cfg(test)]
+mod late_work;
+#[cfg(test)]
+mod local_files;
+#[cfg(test)]
+mod metadata_faults;
 #[cfg(test)]
 mod monitors;
 #[cfg(test)]

@@ -4,11 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::world::{World, invoke, run_slack};
-
-fn is_running(pid: u64) -> bool {
-    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
-}
+use crate::world::{
+    World, begin_slack, descendants, invoke, is_running, release, run_slack, wait_for,
+};
 
 #[tokio::test]
 async fn a_monitor_that_hangs_is_ended_and_told_of_as_a_timeout() {
@@ -51,6 +49,38 @@ async fn a_monitor_never_outlives_the_invocations_own_deadline() {
 }
 
 #[tokio::test]
+async fn a_monitor_that_will_not_end_costs_no_other_its_result() {
+    let world = World::new().await;
+    world.publish("1.0", "--------").await;
+    let mut stubborn = release("1.0", "--------");
+    "stubborn".clone_into(&mut stubborn.monitor);
+    world.publisher.publish(&stubborn).await.unwrap();
+    let mut config = world
+        .monitor_runner()
+        .env("MONITOR_ENV_BEHAVIOUR", "be stubborn");
+    config.timeout = Duration::from_secs(4);
+    let event = json!({ "monitors": ["stubborn", "slack"] });
+    let outcome = invoke(&world.lambda.create(config), event).await;
+
+    let answer = outcome.json().unwrap();
+    assert_eq!(
+        (&answer["processed"], &answer["errors"]),
+        (&json!(1), &json!(1))
+    );
+    let error = &answer["results"][0]["error"];
+    assert_eq!(error["type"], "Timeout", "{outcome:?}");
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("I stay"),
+        "it is told what it said: {message}"
+    );
+    assert_eq!(answer["results"][1]["monitor"], "slack");
+    let metrics = &outcome.metrics()[0];
+    let counted = ["Hits", "Misses", "MonitorErrors"].map(|name| metrics[name].clone());
+    assert_eq!(counted, [json!(0), json!(2), json!(1)]);
+}
+
+#[tokio::test]
 async fn whatever_a_monitor_leaves_running_ends_with_it() {
     let world = World::new().await;
     world.publish("1.0", "--------").await;
@@ -63,8 +93,9 @@ async fn whatever_a_monitor_leaves_running_ends_with_it() {
     let pids = run["result"]["pids"].as_array().unwrap();
     assert_eq!(pids.len(), 3);
     for pid in pids {
+        let pid = u32::try_from(pid.as_u64().unwrap()).unwrap();
         assert_ne!(pid, 0);
-        assert!(!is_running(pid.as_u64().unwrap()), "{pid} of {pids:?}");
+        assert!(!is_running(pid), "{pid} of {pids:?}");
     }
 }
 
@@ -85,7 +116,29 @@ async fn a_fork_bomb_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_flood_is_read_to_its_end_and_the_result_found() {
+async fn a_function_that_is_killed_takes_what_its_monitor_started_with_it() {
+    let world = World::new().await;
+    world.publish("1.0", "--------").await;
+    let function = world.with_behaviour("hang with children");
+    // Starts the process and no monitor.
+    invoke(&function, json!({})).await;
+    let environment = function.environment().unwrap();
+    let pid = environment.pid().await.unwrap().try_into().unwrap();
+    let running = begin_slack(&function);
+    // The monitor and the three that it starts, one of which has left its group.
+    let mut below = Vec::new();
+    wait_for("the monitor's children", || {
+        below = descendants(pid);
+        below.len() == 4
+    })
+    .await;
+    environment.kill().await;
+    running.await.unwrap();
+    wait_for("their end", || !below.iter().any(|pid| is_running(*pid))).await;
+}
+
+#[tokio::test]
+async fn a_flood_is_read_to_its_end_and_costs_no_more_memory_than_its_tail() {
     let world = World::new().await;
     world.publish("1.0", "--------").await;
     let function = world.with_behaviour("flood");
@@ -99,7 +152,7 @@ async fn a_flood_is_read_to_its_end_and_the_result_found() {
         .memory_kib("VmHWM")
         .await
         .unwrap();
-    assert!(peak < 100 * 1024, "{peak} KiB for 3 MB of output");
+    assert!(peak < 100 * 1024, "{peak} KiB for 250 MB of output");
 }
 
 #[tokio::test]
@@ -208,17 +261,11 @@ async fn a_frozen_function_goes_on_where_it_was() {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         stat.rsplit(") ").next().unwrap().starts_with('T')
     };
-    for _ in 0..200 {
-        if stopped() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert!(stopped());
+    wait_for("the freeze", stopped).await;
     // The connection that the pool keeps dies meanwhile.
     world.edge.stop().await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    world.edge.resume().await.unwrap();
+    world.edge.resume().unwrap();
     assert_eq!(run_slack(&function).await["cache"], "hit");
     assert_eq!(environment.pid().await, Some(pid), "the same process");
 }

@@ -7,6 +7,7 @@ use std::{
         Arc, LazyLock, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use local_aws::{
@@ -73,6 +74,16 @@ impl World {
     }
 }
 
+/// The function that does as its event says.
+pub(crate) fn obedient() -> Config {
+    Config::new("obedient", env!("CARGO_BIN_EXE_obedient-function"))
+}
+
+/// A function on a Lambda of its own, which itself is not needed once the function is there.
+pub(crate) async fn create(config: Config) -> Arc<Function> {
+    Lambda::start().await.unwrap().create(config)
+}
+
 /// The misbehaving monitor as a release of `slack`.
 pub(crate) fn release(version: &str, marker: &str) -> NewRelease {
     static MONITOR: OnceLock<Vec<u8>> = OnceLock::new();
@@ -92,8 +103,61 @@ pub(crate) async fn run_slack(function: &Function) -> Value {
     outcome.json().unwrap()["results"][0].clone()
 }
 
+/// Waits for what other processes bring about; what takes ten seconds will not come.
+pub(crate) async fn wait_for(what: &str, mut check: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !check() {
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{what} did not come about"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub(crate) fn is_running(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+/// Everything below a process.
+pub(crate) fn descendants(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let lists = threads
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    let children: Vec<u32> = lists
+        .flat_map(|list| {
+            list.split_ascii_whitespace()
+                .map(|id| id.parse().unwrap())
+                .collect::<Vec<u32>>()
+        })
+        .collect();
+    children
+        .iter()
+        .copied()
+        .chain(children.iter().flat_map(|child| descendants(*child)))
+        .collect()
+}
+
 pub(crate) async fn invoke(function: &Function, event: Value) -> Outcome {
     function.invoke(event.to_string()).await.unwrap()
+}
+
+/// Invokes for `slack` while the test goes on.
+pub(crate) fn begin_slack(function: &Arc<Function>) -> tokio::task::JoinHandle<Outcome> {
+    let function = Arc::clone(function);
+    tokio::spawn(async move { invoke(&function, json!({ "monitor": "slack" })).await })
+}
+
+/// Invokes for `slack`, expects an error and returns its type and message.
+pub(crate) async fn error_of(function: &Function) -> (String, String) {
+    let outcome = invoke(function, json!({ "monitor": "slack" })).await;
+    let error = outcome
+        .error()
+        .unwrap_or_else(|| panic!("no error: {:?}", outcome.json()));
+    (error.error_type.clone(), error.message.clone())
 }
 
 /// The path of a program of this workspace, built if need be.
@@ -102,8 +166,11 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let dir = BUILT.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
         build
-            .args(["build", "--quiet", "--workspace", "--bins"])
+            .args(["build", "--locked", "--quiet", "--workspace", "--bins"])
             .current_dir(workspace_root());
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
         assert!(
             build.status().unwrap().success(),
             "the programs do not build"

@@ -1,16 +1,16 @@
 //! Running a verified program as a child that gets nothing it was not given.
 //!
 //! A cleared environment, an empty working directory of its own, no input, its own process group,
-//! limits, a deadline, and output of which only the end is kept. When it ends, in whatever way, all
-//! that it started ends with it. What this cannot do: the Runtime API on loopback stays reachable,
-//! since keeping a child from it takes rights that a Lambda function does not have.
+//! limits, a deadline, and output of which only the end is kept. When it ends, in whatever way, its
+//! group ends with it; what left the group ends once no child runs any more. What this cannot do:
+//! the Runtime API on loopback stays reachable, since keeping a child from it takes rights that a
+//! Lambda function does not have.
 
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    fs::Permissions,
     io,
-    os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ use rustix::{
     fs::Mode,
     io::Errno,
     process::{
-        DumpableBehavior, Resource, Rlimit, Signal, getpid, set_child_subreaper,
+        DumpableBehavior, Resource, Rlimit, Signal, getpid, getrlimit, set_child_subreaper,
         set_dumpable_behavior, set_parent_process_death_signal, setrlimit, umask,
     },
     thread::set_no_new_privs,
@@ -30,7 +30,7 @@ use tokio::{
     process::Command,
 };
 
-use crate::{image::Image, orphans::Group, tail::Tail};
+use crate::{home::Homes, image::Image, orphans::Group, tail::Tail};
 
 /// Between asking a program to end and ending it: a tenth of its time, up to this.
 const GRACE: Duration = Duration::from_secs(2);
@@ -149,19 +149,14 @@ impl<'a> Child<'a> {
         self
     }
 
-    /// Runs it to its end, for at most `time`, in a new empty directory inside `dir` that is its
-    /// home and temporary directory too and is removed afterwards. Dropping the future kills it and
-    /// everything it started.
+    /// Runs it to its end, for at most `time`, in an empty directory of `homes` that is its home and
+    /// temporary directory too. Dropping the future kills it and everything it started.
     ///
     /// Fails if the program cannot be started at all.
-    pub async fn run(self, dir: &Path, time: Duration) -> io::Result<Finished> {
+    pub async fn run(self, homes: &Homes, time: Duration) -> io::Result<Finished> {
         let began = Instant::now();
-        let home = tempfile::Builder::new()
-            .prefix(".run-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(dir)?;
-        let mut child = self.spawn(home.path()).await?;
-        let group = Group::of(&child)?;
+        let home = homes.take()?;
+        let (mut child, group) = self.spawn(home.path()).await?;
         let (mut stdout, mut stderr) = (Tail::new(self.keep), Tail::new(self.keep));
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let ended = {
@@ -186,15 +181,17 @@ impl<'a> Child<'a> {
             }
             ended
         };
+        homes.put_back(home);
+        let took = began.elapsed();
         Ok(Finished {
             ended,
             stdout,
             stderr,
-            took: began.elapsed(),
+            took,
         })
     }
 
-    async fn spawn(&self, home: &Path) -> io::Result<tokio::process::Child> {
+    async fn spawn(&self, home: &Path) -> io::Result<(tokio::process::Child, Group)> {
         let mut command = Command::new(self.image.exec_path());
         command
             .arg0(self.arg0)
@@ -211,7 +208,7 @@ impl<'a> Child<'a> {
         confine(&mut command, self.limits);
         let mut tries = 0;
         loop {
-            match command.spawn() {
+            match Group::spawn(&mut command) {
                 Err(error)
                     if Errno::from_io_error(&error) == Some(Errno::TXTBSY)
                         && tries < BUSY_TRIES =>
@@ -253,9 +250,11 @@ fn ended(status: ExitStatus) -> Ended {
 /// Reads a pipe to its end. An error of a pipe ends it as well: what came before counts.
 async fn collect(pipe: Option<impl AsyncRead + Unpin>, tail: &mut Tail) {
     let Some(mut pipe) = pipe else { return };
-    let mut buffer = vec![0; READ];
-    while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
-        tail.push(buffer.get(..count).unwrap_or_default());
+    // Not zeroed: that would cost a usual run, of one short line, more than reading it.
+    let mut buffer = Vec::with_capacity(READ);
+    while let Ok(1..) = pipe.read_buf(&mut buffer).await {
+        tail.push(&buffer);
+        buffer.clear();
     }
 }
 
@@ -300,7 +299,12 @@ fn before_exec(
     };
 }
 
+/// Limits this process to `value`, or to what it is limited to already if that is less: only root
+/// may raise it.
 fn limit(resource: Resource, value: u64) -> io::Result<()> {
+    let value = getrlimit(resource)
+        .maximum
+        .map_or(value, |maximum| maximum.min(value));
     setrlimit(
         resource,
         Rlimit {
@@ -312,7 +316,7 @@ fn limit(resource: Resource, value: u64) -> io::Result<()> {
 }
 
 /// Processes and threads on this machine now: the limit counts all of the user's, not the child's
-/// alone. Fourth field of /proc/loadavg, proc(5).
+/// alone. Fourth field of /proc/loadavg, proc(5); sysinfo(2) counts to 65,535 only.
 fn running_tasks() -> u64 {
     let loadavg = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let tasks = loadavg

@@ -16,7 +16,7 @@ async fn run(body: &str, time: Duration) -> (Ended, String, String) {
     let arg0 = PathBuf::from("program");
     let finished = Child::new(&image, &arg0)
         .env("GIVEN", "this")
-        .run(dir.path(), time)
+        .run(&Homes::new(dir.path()), time)
         .await
         .unwrap();
     let left = std::fs::read_dir(dir.path()).unwrap().count();
@@ -96,12 +96,41 @@ async fn what_it_leaves_in_its_group_ends_with_it_and_holds_nobody_up() {
     assert!(!is_running(&stdout));
 }
 
+/// Other tests run children at the same time, and as long as any runs none is ended as left behind.
+async fn ends_soon(pid: &str) -> bool {
+    for _ in 0..200 {
+        if !is_running(pid) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        // With this run's end, which may be the last one.
+        run("true", LONG).await;
+    }
+    false
+}
+
 #[tokio::test]
-async fn what_leaves_its_group_ends_with_it_too() {
+async fn what_leaves_its_group_ends_with_the_last_that_runs() {
     set_child_subreaper(Some(getpid())).unwrap();
-    let (_, stdout, _) = run("setsid sh -c 'echo $$; exec sleep 60' & sleep 0.3", LONG).await;
-    assert!(!stdout.is_empty());
-    assert!(!is_running(&stdout), "{stdout}");
+    // A daemon: its parent is gone while the program that it is for runs on.
+    let daemon = "(setsid sh -c 'echo $$; exec sleep 60' &); sleep 0.5";
+    let check = "kill -0 $(cat \"$DAEMON\") && echo alive";
+    let dir = tempfile::tempdir().unwrap();
+    let pid_file = dir.path().join("daemon");
+    let body = format!(
+        "({daemon}) > {0}; sleep 0.5; DAEMON={0}; {check}; cat {0}",
+        pid_file.display()
+    );
+    let others = async {
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            run("true", LONG).await;
+        }
+    };
+    let ((_, stdout, stderr), ()) = tokio::join!(run(&body, LONG), others);
+    let (alive, pid) = stdout.split_once('\n').unwrap();
+    assert_eq!(alive, "alive", "another's end is not its own: {stderr}");
+    assert!(ends_soon(pid).await, "{pid}");
 }
 
 #[tokio::test]
@@ -114,11 +143,11 @@ async fn of_a_flood_the_end_is_kept() {
 #[tokio::test]
 async fn dropping_the_run_ends_the_program() {
     let (dir, image) = script("echo $$ > \"$PIDFILE\"; sleep 60");
-    let pidfile = dir.path().join("pid");
+    let (pidfile, homes) = (dir.path().join("pid"), Homes::new(dir.path()));
     let arg0 = PathBuf::from("program");
     let running = Child::new(&image, &arg0)
         .env("PIDFILE", &pidfile)
-        .run(dir.path(), LONG);
+        .run(&homes, LONG);
     assert!(
         tokio::time::timeout(Duration::from_millis(500), running)
             .await
@@ -137,6 +166,7 @@ async fn dropping_the_run_ends_the_program() {
 #[tokio::test]
 async fn a_busy_program_file_is_tried_again() {
     let (dir, image) = script("echo ran");
+    let homes = Homes::new(dir.path());
     let Image::Path(path) = &image else {
         panic!("a path")
     };
@@ -147,7 +177,7 @@ async fn a_busy_program_file_is_tried_again() {
         std::fs::OpenOptions::new().write(true).open(path)
     });
     let arg0 = PathBuf::from("program");
-    let running = Child::new(&image, &arg0).run(dir.path(), LONG);
+    let running = Child::new(&image, &arg0).run(&homes, LONG);
     let release = async {
         tokio::time::sleep(Duration::from_millis(30)).await;
         drop(writer.unwrap());

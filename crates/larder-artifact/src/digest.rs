@@ -218,6 +218,14 @@ mod tests {
     }
 
     #[test]
+    fn not_a_byte_more_than_the_size_is_written() {
+        let mut verifying = Verifying::new(Vec::new(), 3, ABC.parse().unwrap());
+        verifying.write_all(b"ab").unwrap();
+        verifying.write_all(b"cd").unwrap_err();
+        assert_eq!(verifying.inner, b"ab");
+    }
+
+    #[test]
     fn a_digest_is_64_hexadecimal_digits() {
         assert_eq!(
             ABC.to_uppercase().parse::<Sha256>().unwrap().to_string(),

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions, Permissions, TryLockError},
-    io::{self, Write as _},
+    io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ use std::{
 use rustix::fs::OFlags;
 use tempfile::{NamedTempFile, TempPath};
 
-use crate::{error::Error, info::CacheInfo};
+use crate::error::Error;
 
 /// How long to wait between two tries for a lock. A file lock has no asynchronous wait.
 const LOCK_POLL: Duration = Duration::from_millis(20);
@@ -126,6 +126,11 @@ impl Staged {
         Self::create(target, 0o500)
     }
 
+    /// A file that its owner alone may read and write.
+    pub(crate) fn private(target: &Path) -> Result<Self, Error> {
+        Self::create(target, 0o600)
+    }
+
     fn create(target: &Path, mode: u32) -> Result<Self, Error> {
         let (dir, name) = split(target);
         let file = tempfile::Builder::new()
@@ -156,30 +161,20 @@ impl Staged {
 
 impl io::Write for Staged {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        // The file itself, since its wrapper puts the path into an error and loses the number.
+        self.file.as_file_mut().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file.as_file_mut().flush()
     }
-}
-
-/// Replaces the info file at `path` in one step. No fsync: the disk of a Lambda environment dies
-/// with it, and a torn file reads as unreadable, which costs a download and no more.
-pub(crate) fn write_info(path: &Path, info: &CacheInfo) -> Result<(), Error> {
-    let json =
-        serde_json::to_vec(info).map_err(|error| Error::disk("write", path)(error.into()))?;
-    let mut staged = Staged::create(path, 0o600)?;
-    staged
-        .write_all(&json)
-        .map_err(Error::disk("write", path))?;
-    staged.install().map(drop)
 }
 
 const LEFTOVER_SUFFIX: &str = ".part";
 
 fn leftover_prefix(name: &str) -> String {
-    format!(".{name}-")
+    // A dot, which no artifact's name has: what begins with one name may be another's.
+    format!(".{name}.")
 }
 
 fn split(target: &Path) -> (&Path, &str) {
@@ -224,6 +219,8 @@ pub(crate) fn free_space(dir: &Path) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -279,11 +276,12 @@ mod tests {
     fn only_this_targets_leftovers_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let files = [
-            ".tool-Ab3.part",
-            ".tool-x",
-            ".other-Ab3.part",
+            ".tool.Ab3.part",
+            ".tool.x",
+            ".other.Ab3.part",
+            ".tool-eu.Ab3.part",
             "tool",
-            ".tool-Ab3.part.txt",
+            ".tool.Ab3.part.txt",
         ];
         for file in files {
             std::fs::write(dir.path().join(file), "").unwrap();
@@ -296,7 +294,13 @@ mod tests {
         left.sort();
         assert_eq!(
             left,
-            [".other-Ab3.part", ".tool-Ab3.part.txt", ".tool-x", "tool"]
+            [
+                ".other.Ab3.part",
+                ".tool-eu.Ab3.part",
+                ".tool.Ab3.part.txt",
+                ".tool.x",
+                "tool"
+            ]
         );
     }
 

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use url::Url;
 
-use crate::{digest::Mismatch, metadata::InvalidMetadata};
+use crate::{digest::Mismatch, invalid_metadata::InvalidMetadata};
 
 /// What kind of failure it is, for callers that map it to their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use reqwest::{
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use url::Url;
 
-use crate::{error::Error, metadata};
+use crate::{error::Error, invalid_metadata::InvalidMetadata, metadata};
 
 const CONNECT: Duration = Duration::from_secs(2);
 /// For one try at the metadata, answer and all: a few hundred bytes from a CDN. A socket that died
@@ -205,7 +205,8 @@ async fn bounded(url: &Url, mut response: Response) -> Result<Vec<u8>, Error> {
     while let Some(piece) = response.chunk().await.map_err(unreachable(url))? {
         body.extend_from_slice(&piece);
         if body.len() > metadata::MAX_BYTES {
-            let source = metadata::InvalidMetadata::TooLong;
+            let max = metadata::MAX_BYTES;
+            let source = InvalidMetadata::TooLong { max };
             return Err(Error::Metadata {
                 url: Box::new(url.clone()),
                 source,

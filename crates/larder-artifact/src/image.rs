@@ -8,10 +8,13 @@
 use std::{
     fs::File,
     io::{self, Write},
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
     path::PathBuf,
     str::FromStr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use object::{
@@ -58,8 +61,56 @@ impl FromStr for ExecMode {
 pub enum Image {
     /// The file at this path.
     Path(PathBuf),
-    /// The sealed file behind this descriptor.
-    Memory(Arc<OwnedFd>),
+    /// A sealed file that has no name.
+    Memory(Arc<Sealed>),
+}
+
+/// A file in memory that nobody can change any more.
+#[derive(Debug)]
+pub struct Sealed {
+    fd: OwnedFd,
+    _share: Option<Share>,
+}
+
+impl AsFd for Sealed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Bytes of memory that copies may still take. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget(Arc<AtomicU64>);
+
+/// Bytes of a [`Budget`], given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    of: Budget,
+    bytes: u64,
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(bytes)))
+    }
+
+    /// `bytes` of it, if as many are left.
+    pub(crate) fn take(&self, bytes: u64) -> Option<Share> {
+        let left = |left: u64| left.checked_sub(bytes);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
+            .ok()?;
+        Some(Share {
+            of: self.clone(),
+            bytes,
+        })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.0.fetch_add(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Image {
@@ -69,17 +120,21 @@ impl Image {
     pub fn exec_path(&self) -> PathBuf {
         match self {
             Self::Path(path) => path.clone(),
-            Self::Memory(fd) => PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())),
+            Self::Memory(file) => PathBuf::from(format!("/proc/self/fd/{}", file.fd.as_raw_fd())),
         }
     }
 }
 
 /// A copy in memory while it is written.
 #[derive(Debug)]
-pub(crate) struct Unsealed(File);
+pub(crate) struct Unsealed {
+    file: File,
+    share: Option<Share>,
+}
 
 impl Unsealed {
-    pub(crate) fn create() -> io::Result<Self> {
+    /// An empty one, which takes `share` of the memory that copies may take.
+    pub(crate) fn create(share: Option<Share>) -> io::Result<Self> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         // Linux 6.3 wants to be told that it will be executed; before, it did not know the flag.
         let fd =
@@ -87,27 +142,31 @@ impl Unsealed {
                 Errno::INVAL => memfd_create(c"artifact", flags),
                 other => Err(other),
             })?;
-        Ok(Self(fd.into()))
+        let file = fd.into();
+        Ok(Self { file, share })
     }
 
     /// Whether it can run from memory at all.
     pub(crate) fn is_self_contained(&self) -> bool {
-        is_self_contained(&self.0).unwrap_or(false)
+        is_self_contained(&self.file).unwrap_or(false)
     }
 
     /// Makes it unchangeable for good, also for this process.
     pub(crate) fn seal(self) -> io::Result<Image> {
         fcntl_add_seals(
-            &self.0,
+            &self.file,
             SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
         )?;
-        Ok(Image::Memory(Arc::new(self.0.into())))
+        Ok(Image::Memory(Arc::new(Sealed {
+            fd: self.file.into(),
+            _share: self.share,
+        })))
     }
 }
 
 impl Write for Unsealed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        self.file.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -143,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_sealed_copy_runs_and_cannot_be_changed() {
-        let mut copy = Unsealed::create().unwrap();
+        let mut copy = Unsealed::create(None).unwrap();
         copy.write_all(&std::fs::read("/bin/echo").unwrap())
             .unwrap();
         let image = copy.seal().unwrap();
@@ -160,6 +219,18 @@ mod tests {
         };
         assert_eq!(rustix::io::write(&*fd, b"x"), Err(Errno::PERM));
         assert_eq!(rustix::fs::ftruncate(&*fd, 0), Err(Errno::PERM));
+    }
+
+    #[test]
+    fn copies_share_a_budget_and_give_it_back() {
+        let budget = Budget::new(100);
+        let first = budget.take(60).unwrap();
+        assert!(budget.take(60).is_none());
+        let second = Unsealed::create(budget.take(40)).unwrap().seal().unwrap();
+        drop(first);
+        assert!(budget.take(61).is_none());
+        drop(second);
+        assert!(budget.take(100).is_some());
     }
 
     #[test]

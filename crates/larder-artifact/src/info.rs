@@ -5,7 +5,13 @@ use std::path::Path;
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::Sha256, metadata::Release, trust::Proof};
+use crate::{
+    digest::Sha256,
+    disk::{self, Staged},
+    error::Error,
+    metadata::Release,
+    trust::Proof,
+};
 
 /// More than any such file has; what is longer is not ours.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -60,6 +66,19 @@ impl CacheInfo {
         serde_json::from_slice(json)
     }
 
+    /// Replaces the file at `path` in one step. No fsync: the disk of a Lambda environment dies with
+    /// it, and a torn file reads as unreadable, which costs a download and no more.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
+        use std::io::Write as _;
+        let json =
+            serde_json::to_vec(self).map_err(|error| Error::disk("write", path)(error.into()))?;
+        let mut staged = Staged::private(path)?;
+        staged
+            .write_all(&json)
+            .map_err(Error::disk("write", path))?;
+        staged.install().map(drop)
+    }
+
     /// The digest, if it is one.
     pub(crate) fn digest(&self) -> Option<Sha256> {
         self.sha256.parse().ok()
@@ -84,9 +103,7 @@ impl OnDisk {
         let read = || -> std::io::Result<Vec<u8>> {
             use std::io::Read as _;
             let mut json = Vec::new();
-            crate::disk::open(path)?
-                .take(MAX_BYTES)
-                .read_to_end(&mut json)?;
+            disk::open(path)?.take(MAX_BYTES).read_to_end(&mut json)?;
             Ok(json)
         };
         match read() {
@@ -108,6 +125,7 @@ impl OnDisk {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -127,6 +145,17 @@ mod tests {
         let info = CacheInfo::parse(seed_example().to_string().as_bytes()).unwrap();
         assert_eq!(info.confirmed_at().to_bits(), 1_693_507_200.0_f64.to_bits());
         assert_eq!(serde_json::to_value(&info).unwrap(), seed_example());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_as_it_was(cached_at: f64, confirmed_at: Option<f64>) {
+            prop_assume!(cached_at.is_finite() && confirmed_at.is_none_or(f64::is_finite));
+            let mut info = CacheInfo::parse(seed_example().to_string().as_bytes()).unwrap();
+            (info.cached_at, info.confirmed_at) = (cached_at, confirmed_at);
+            let written = serde_json::to_vec(&info).unwrap();
+            prop_assert_eq!(CacheInfo::parse(&written).unwrap(), info);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     disk::{self, Fingerprint, Staged},
     error::Error,
     http::{self, Http},
-    image::{ExecMode, Image, Unsealed},
+    image::{Budget, ExecMode, Image, Unsealed},
     metadata::{Compression, Release},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) struct Placement {
     pub(crate) file: PathBuf,
     pub(crate) mode: ExecMode,
-    pub(crate) memory_limit: u64,
+    pub(crate) memory: Budget,
 }
 
 /// A file that was verified, how to know it again, and what to execute of it.
@@ -37,12 +37,12 @@ pub(crate) struct Verified {
 impl Placement {
     /// A copy in memory to be written, if there is to be one.
     fn memory(&self, size: u64) -> Option<Unsealed> {
-        let wanted = match self.mode {
-            ExecMode::Path => false,
-            ExecMode::Memfd => true,
-            ExecMode::Auto => size <= self.memory_limit,
+        let share = match self.mode {
+            ExecMode::Path => return None,
+            ExecMode::Memfd => None,
+            ExecMode::Auto => Some(self.memory.take(size)?),
         };
-        wanted.then(Unsealed::create).and_then(Result::ok)
+        Unsealed::create(share).ok()
     }
 
     /// What to execute: the copy, if it could be made and the program can run from it.
@@ -109,7 +109,6 @@ pub(crate) async fn download(
     release: &Release,
     placement: &Placement,
 ) -> Result<(Verified, u64), Error> {
-    disk::remove_leftovers(&placement.file);
     let dir = disk::dir_of(&placement.file);
     let available = disk::free_space(dir).map_err(Error::disk("measure the free space of", dir))?;
     if available < release.size {
@@ -217,7 +216,9 @@ fn write_error(error: io::Error, release: &Release, placement: &Placement) -> Er
                 available,
             }
         }
-        Some(_) => Error::disk("write to", dir)(error),
-        None => Error::Compression { url, source: error },
+        None if release.compression == Compression::Gzip => {
+            Error::Compression { url, source: error }
+        }
+        _ => Error::disk("write to", dir)(error),
     }
 }

@@ -1,7 +1,7 @@
 //! metadata.json: what the newest release is, where it lies and how to know it. Pure: bytes in, a
 //! [`Release`] out.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::{
     digest::Sha256,
+    invalid_metadata::{InvalidMetadata, field},
     trust::{Proof, Trust},
 };
 
@@ -77,70 +78,6 @@ pub struct Expected<'a> {
     pub trust: &'a Trust,
 }
 
-/// Why metadata cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidMetadata {
-    /// More than anybody's metadata has.
-    #[error("it is longer than {MAX_BYTES} bytes")]
-    TooLong,
-    /// Not the JSON that it should be.
-    #[error("it is not the JSON that it should be")]
-    Syntax(#[from] serde_json::Error),
-    /// A field that is missing or has a value it cannot have.
-    #[error("its field `{field}` {problem}")]
-    Field {
-        /// The field, as the JSON spells it.
-        field: &'static str,
-        /// Ends the sentence.
-        problem: String,
-    },
-    /// A binary for other machines.
-    #[error(
-        "it is for {offered}, and this machine is {machine}; publish a build for it under `platforms`"
-    )]
-    Platform {
-        /// What it is for.
-        offered: String,
-        /// What this is.
-        machine: String,
-    },
-    /// No signature where one is required, or one of nobody whom we know.
-    #[error("its signature {0}")]
-    Signature(&'static str),
-    /// Signed text and plain fields that disagree.
-    #[error("its plain field `{0}` differs from the signed one")]
-    Disagrees(&'static str),
-    /// A signature that was good once.
-    #[error("its signature ran out at {at}; sign it again")]
-    Expired {
-        /// When it did.
-        at: Timestamp,
-    },
-    /// Signed metadata that is older than what was seen before.
-    #[error("its epoch {epoch} is under {floor}: it was rolled back")]
-    RolledBack {
-        /// What it says.
-        epoch: u64,
-        /// The highest that was seen or configured.
-        floor: u64,
-    },
-    /// A release that a newer runner is needed for.
-    #[error("it needs a runner of version {needed}, and this is {runner}; deploy a newer one")]
-    Runner {
-        /// What it needs.
-        needed: semver::Version,
-        /// What this is.
-        runner: semver::Version,
-    },
-}
-
-fn field(field: &'static str, problem: impl fmt::Display) -> InvalidMetadata {
-    InvalidMetadata::Field {
-        field,
-        problem: problem.to_string(),
-    }
-}
-
 /// The document as it is published. Unknown fields are for other readers.
 #[derive(Deserialize)]
 struct Document {
@@ -186,7 +123,7 @@ impl Release {
     /// rolled back is checked when it is used.
     pub fn parse(json: &[u8], expected: &Expected<'_>) -> Result<Self, InvalidMetadata> {
         if json.len() > MAX_BYTES {
-            return Err(InvalidMetadata::TooLong);
+            return Err(InvalidMetadata::TooLong { max: MAX_BYTES });
         }
         let document: Document = serde_json::from_slice(json)?;
         let version = document

@@ -6,12 +6,16 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use rustix::process::{
-    Pid, Signal, WaitOptions, getpgid, getpgrp, kill_process, kill_process_group, waitpid,
+use rustix::{
+    io::Errno,
+    process::{
+        Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpgid, getpgrp, kill_process,
+        kill_process_group, waitid, waitpid,
+    },
 };
+use tokio::process::{Child, Command};
 
-/// The groups that run now. Whatever becomes a child of this process and belongs to none of them
-/// was left behind.
+/// The groups that run now.
 static LIVE: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
 /// How often to look again: a process that is ended leaves its own children behind in turn.
@@ -22,15 +26,19 @@ const ROUNDS: usize = 10;
 pub(crate) struct Group(Pid);
 
 impl Group {
-    /// The group of a child that was started as leader of its own.
-    pub(crate) fn of(child: &tokio::process::Child) -> io::Result<Self> {
-        let pid = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| io::Error::other("the program ended before it began"))?;
-        live(|groups| groups.insert(pid.as_raw_pid()));
-        Ok(Self(pid))
+    /// Starts `command`, which makes its child the leader of its own group.
+    pub(crate) fn spawn(command: &mut Command) -> io::Result<(Child, Self)> {
+        // Held meanwhile, since a child that is not on the list looks like one left behind.
+        live(|groups| {
+            let child = command.spawn()?;
+            let pid = child
+                .id()
+                .and_then(|id| i32::try_from(id).ok())
+                .and_then(Pid::from_raw);
+            let pid = pid.ok_or_else(|| io::Error::other("the program ended before it began"))?;
+            groups.insert(pid.as_raw_pid());
+            Ok((child, Self(pid)))
+        })
     }
 
     /// Sends `signal` to every process of the group.
@@ -39,11 +47,16 @@ impl Group {
         let _ = kill_process_group(self.0, signal);
     }
 
-    /// Ends the group, and what left a group that runs no more.
+    /// Ends the group and, with the last of the groups that run, what left any of them: until
+    /// then nobody can tell whose it is, and it may be of one that still runs.
     pub(crate) fn end(&self) {
         self.signal(Signal::KILL);
-        live(|groups| groups.remove(&self.0.as_raw_pid()));
-        end_orphans();
+        live(|groups| {
+            groups.remove(&self.0.as_raw_pid());
+            if groups.is_empty() {
+                end_orphans();
+            }
+        });
     }
 }
 
@@ -55,6 +68,7 @@ impl Drop for Group {
     }
 }
 
+/// Reads or changes the list of groups that run.
 fn live<T>(with: impl FnOnce(&mut BTreeSet<i32>) -> T) -> T {
     with(&mut LIVE.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -63,6 +77,9 @@ fn live<T>(with: impl FnOnce(&mut BTreeSet<i32>) -> T) -> T {
 /// that other code of this process starts are told apart by their group: unless they ask for
 /// another, it is this process's own.
 fn end_orphans() {
+    if !has_children() {
+        return;
+    }
     let own = getpgrp();
     for _ in 0..ROUNDS {
         let orphans: Vec<Pid> = children()
@@ -80,9 +97,14 @@ fn end_orphans() {
     }
 }
 
+/// The usual case after a run is that there are none, and to ask is one system call.
+fn has_children() -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::All, look), Err(Errno::CHILD))
+}
+
 fn is_orphan(pid: Pid, own: Pid) -> bool {
-    getpgid(Some(pid))
-        .is_ok_and(|group| group != own && !live(|groups| groups.contains(&group.as_raw_pid())))
+    getpgid(Some(pid)).is_ok_and(|group| group != own)
 }
 
 /// The children of all threads of this process. Empty on a kernel without `CONFIG_PROC_CHILDREN`,

@@ -16,7 +16,8 @@ use crate::{
     image::Image,
     info::{CacheInfo, OnDisk},
     install::{self, Placement, Verified},
-    metadata::{Expected, InvalidMetadata, Release, SignedText},
+    invalid_metadata::InvalidMetadata,
+    metadata::{Expected, Release, SignedText},
     store::{Artifact, Artifacts, Cache, Ensured, Slot},
 };
 
@@ -24,17 +25,57 @@ use crate::{
 /// the next process; to keep it exact would make every hit write.
 const CONFIRMATION_LAG: f64 = 600.0;
 
+impl Artifacts {
+    /// Has `artifact` ready within `time`: asks the source for its metadata, downloads the binary
+    /// if it is not the one on disk, and verifies it unless it is known not to have changed since
+    /// it was.
+    ///
+    /// Where the source is away, the last verified binary stands in
+    /// ([`stale_for`](crate::Options::stale_for)). An error leaves the files as they were.
+    pub async fn ensure(&self, artifact: &Artifact, time: Duration) -> Result<Ensured, Error> {
+        self.ensure_in(&self.slot(artifact), artifact, time).await
+    }
+
+    /// The same, and remembers nothing of it: for files that do not stay either.
+    pub async fn ensure_once(&self, artifact: &Artifact, time: Duration) -> Result<Ensured, Error> {
+        self.ensure_in(&Slot::default(), artifact, time).await
+    }
+
+    async fn ensure_in(
+        &self,
+        slot: &Slot,
+        artifact: &Artifact,
+        time: Duration,
+    ) -> Result<Ensured, Error> {
+        let request = Request {
+            artifacts: self,
+            artifact,
+            slot,
+            deadline: Instant::now() + time,
+        };
+        let fresh = async { request.have(request.newest().await?).await };
+        let doing = "get the binary ready";
+        match tokio::time::timeout(time, fresh)
+            .await
+            .unwrap_or(Err(Error::Timeout { doing, time }))
+        {
+            Err(cause) if cause.allows_stale() => request.stand_in(cause).await,
+            other => other,
+        }
+    }
+}
+
 /// One call of [`Artifacts::ensure`].
-pub(crate) struct Request<'a> {
-    pub(crate) artifacts: &'a Artifacts,
-    pub(crate) artifact: &'a Artifact,
-    pub(crate) slot: &'a Slot,
-    pub(crate) deadline: Instant,
+struct Request<'a> {
+    artifacts: &'a Artifacts,
+    artifact: &'a Artifact,
+    slot: &'a Slot,
+    deadline: Instant,
 }
 
 impl Request<'_> {
     /// The newest release, by one conditional request.
-    pub(crate) async fn newest(&self) -> Result<Arc<Release>, Error> {
+    async fn newest(&self) -> Result<Arc<Release>, Error> {
         let url = &self.artifact.metadata_url;
         let invalid = |source: InvalidMetadata| Error::Metadata {
             url: Box::new(url.clone()),
@@ -64,15 +105,18 @@ impl Request<'_> {
         release.check_now(now, floor).map_err(invalid)?;
         self.slot.know(|known| {
             known.floor = Some(floor.max(release.epoch()));
-            known.confirmed_at = now.as_duration().as_secs_f64();
             known.newest = Some((Arc::clone(&release), etag));
         });
         Ok(release)
     }
 
     /// Makes sure that the binary on disk is `release`.
-    pub(crate) async fn have(&self, release: Arc<Release>) -> Result<Ensured, Error> {
+    async fn have(&self, release: Arc<Release>) -> Result<Ensured, Error> {
+        // Only what is on disk has been confirmed: were a newer release enough, one whose binary
+        // cannot be had would keep the old one standing in for ever.
+        let heard_at = Timestamp::now().as_duration().as_secs_f64();
         let hit = |image| {
+            self.slot.know(|known| known.confirmed_at = heard_at);
             tracing::info!(
                 "Using cached {} v{} (size: {} bytes)",
                 self.artifact.label,
@@ -101,14 +145,18 @@ impl Request<'_> {
             self.artifact.label,
             release.version
         );
+        disk::remove_leftovers(&self.artifact.file);
+        disk::remove_leftovers(&self.artifact.info);
         let (verified, downloaded) =
             install::download(&self.artifacts.http, &release, &self.placement()).await?;
         let info = CacheInfo::new(&release, Timestamp::now());
-        disk::write_info(&self.artifact.info, &info)?;
+        info.write(&self.artifact.info)?;
         tracing::info!(
             downloaded_bytes = downloaded,
             "Cached binary info for future use"
         );
+        self.slot
+            .know(|known| known.confirmed_at = info.confirmed_at());
         let image = self.remember(verified, info.confirmed_at());
         Ok(Ensured::of(
             &release,
@@ -120,7 +168,7 @@ impl Request<'_> {
 
     /// Runs on with the last verified binary, if it was confirmed recently enough; else fails with
     /// `cause`.
-    pub(crate) async fn stand_in(&self, cause: Error) -> Result<Ensured, Error> {
+    async fn stand_in(&self, cause: Error) -> Result<Ensured, Error> {
         let Some((info, sha256)) = self.last_verified() else {
             return Err(cause);
         };
@@ -271,7 +319,7 @@ impl Request<'_> {
             return;
         };
         info.confirmed_at = Some(confirmed_at);
-        match disk::write_info(&self.artifact.info, &info) {
+        match info.write(&self.artifact.info) {
             Ok(()) => self
                 .slot
                 .know(|known| known.confirmation_on_disk = confirmed_at),
@@ -297,7 +345,7 @@ impl Request<'_> {
         Placement {
             file: self.artifact.file.clone(),
             mode: self.artifacts.options.exec_mode,
-            memory_limit: self.artifacts.options.memory_limit,
+            memory: self.artifacts.memory.clone(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use reqwest::header::HeaderValue;
@@ -15,10 +15,9 @@ use crate::{
     digest::Sha256,
     error::Error,
     http::Http,
-    image::{ExecMode, Image},
+    image::{Budget, ExecMode, Image},
     install::Verified,
     metadata::{Release, platform},
-    request::Request,
     trust::Trust,
 };
 
@@ -34,7 +33,7 @@ pub struct Options {
     pub stale_for: Duration,
     /// Where binaries are executed from.
     pub exec_mode: ExecMode,
-    /// The most bytes that a copy in memory may have under [`ExecMode::Auto`].
+    /// The most bytes that all copies in memory may have together under [`ExecMode::Auto`].
     pub memory_limit: u64,
     /// The version of the program that runs the binaries; metadata may ask for a minimum.
     pub runner: semver::Version,
@@ -126,6 +125,8 @@ pub struct Artifacts {
     pub(crate) http: Http,
     pub(crate) options: Options,
     pub(crate) platform: String,
+    /// What is left of [`Options::memory_limit`].
+    pub(crate) memory: Budget,
     slots: Mutex<HashMap<Artifact, Arc<Slot>>>,
 }
 
@@ -163,37 +164,16 @@ impl Artifacts {
     pub fn new(options: Options) -> Result<Self, Error> {
         Ok(Self {
             http: Http::new()?,
+            memory: Budget::new(options.memory_limit),
             options,
             platform: platform(),
             slots: Mutex::default(),
         })
     }
 
-    /// Has `artifact` ready within `time`: asks the source for its metadata, downloads the binary
-    /// if it is not the one on disk, and verifies it unless it is known not to have changed since
-    /// it was.
-    ///
-    /// Where the source is away, the last verified binary stands in ([`Options::stale_for`]). An
-    /// error leaves the files as they were.
-    pub async fn ensure(&self, artifact: &Artifact, time: Duration) -> Result<Ensured, Error> {
-        let slot = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry(artifact.clone()).or_default())
-        };
-        let request = Request {
-            artifacts: self,
-            artifact,
-            slot: &slot,
-            deadline: Instant::now() + time,
-        };
-        let fresh = async { request.have(request.newest().await?).await };
-        let doing = "get the binary ready";
-        match tokio::time::timeout(time, fresh)
-            .await
-            .unwrap_or(Err(Error::Timeout { doing, time }))
-        {
-            Err(cause) if cause.allows_stale() => request.stand_in(cause).await,
-            other => other,
-        }
+    /// What is known of `artifact`, and will be.
+    pub(crate) fn slot(&self, artifact: &Artifact) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(artifact.clone()).or_default())
     }
 }

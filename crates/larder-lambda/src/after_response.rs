@@ -8,6 +8,8 @@
 //! and extensions are not told of invocations: there the work simply runs on.
 
 use std::{
+    any::Any,
+    cell::RefCell,
     future::Future,
     pin::Pin,
     sync::{
@@ -42,9 +44,10 @@ pub(crate) enum Worker {
 #[derive(Clone)]
 pub(crate) struct AfterResponse {
     worker: Worker,
-    queue: Arc<Mutex<Vec<Work>>>,
-    /// Held by whoever drains the queue.
-    draining: Arc<tokio::sync::Mutex<()>>,
+    /// What waits, and for the response to which request.
+    queue: Arc<Mutex<Vec<(String, Work)>>>,
+    /// Shared by those who work, so that the end of the process can wait for all of them.
+    working: Arc<tokio::sync::RwLock<()>>,
     /// The request that the extension was told of last.
     told: Arc<Mutex<String>>,
     /// The request whose response was sent last.
@@ -56,7 +59,7 @@ impl AfterResponse {
         Self {
             worker,
             queue: Arc::default(),
-            draining: Arc::default(),
+            working: Arc::default(),
             told: Arc::default(),
             responded: watch::Sender::new(String::new()),
         }
@@ -66,51 +69,55 @@ impl AfterResponse {
         self.worker
     }
 
-    /// Puts `work` off until the response is out.
-    pub(crate) fn push(&self, work: impl Future<Output = ()> + Send + 'static) {
-        locked(&self.queue).push(Box::pin(work));
+    /// Puts `work` off until the response to `request_id` is out.
+    pub(crate) fn push(&self, request_id: &str, work: impl Future<Output = ()> + Send + 'static) {
+        locked(&self.queue).push((request_id.to_owned(), Box::pin(work)));
     }
 
     /// The response to `request_id` is out: whoever is to do the work begins.
     async fn responded(&self, request_id: String, deadline: Deadline) {
         match self.worker {
-            Worker::Runtime => self.drain(deadline.time_to_work()).await,
+            Worker::Runtime => self.work_for(&request_id, deadline.time_to_work()).await,
             Worker::Extension => {
                 let told = *locked(&self.told) == request_id;
-                self.responded.send_replace(request_id);
+                self.responded.send_replace(request_id.clone());
                 if !told {
                     // Nothing keeps the environment awake for the extension: `cargo lambda watch`
                     // forgets to tell it of the first request, and Lambda may be slow to.
-                    self.drain(deadline.time_to_work()).await;
+                    self.work_for(&request_id, deadline.time_to_work()).await;
                 }
             }
             Worker::Task => {
                 let after = self.clone();
-                tokio::spawn(async move { after.drain(deadline.time_to_work()).await });
+                tokio::spawn(async move {
+                    after.work_for(&request_id, deadline.time_to_work()).await;
+                });
             }
         }
     }
 
-    /// Runs what is queued, in order, for at most `time`, once nobody else does any more. What is
-    /// not done by then is dropped, and said to be.
-    pub(crate) async fn drain(&self, time: Duration) {
-        let started = AtomicUsize::new(0);
-        let in_order = async {
-            let _draining = self.draining.lock().await;
-            let queued = std::mem::take(&mut *locked(&self.queue));
-            started.store(queued.len(), Ordering::Relaxed);
-            for work in queued {
-                work.await;
-                started.fetch_sub(1, Ordering::Relaxed);
-            }
+    /// Does what was left for after the response to `request_id`, for at most `time`.
+    async fn work_for(&self, request_id: &str, time: Duration) {
+        let in_order = async |undone: &AtomicUsize| {
+            let _working = self.working.read().await;
+            let ours = {
+                let mut queue = locked(&self.queue);
+                let ours = queue.extract_if(.., |(request, _)| request == request_id);
+                ours.map(|(_, work)| work).collect()
+            };
+            do_all(ours, undone).await;
         };
-        if tokio::time::timeout(time, in_order).await.is_err() {
-            let dropped = started.into_inner();
-            tracing::warn!(
-                dropped,
-                "Work after the response was dropped: its time was over"
-            );
-        }
+        within(time, in_order).await;
+    }
+
+    /// Does what is left of all requests, for at most `time`, once nobody else works any more.
+    pub(crate) async fn drain(&self, time: Duration) {
+        let in_order = async |undone: &AtomicUsize| {
+            let _working = self.working.write().await;
+            let queue = std::mem::take(&mut *locked(&self.queue));
+            do_all(queue.into_iter().map(|(_, work)| work).collect(), undone).await;
+        };
+        within(time, in_order).await;
     }
 
     /// Registers the extension, which has to happen before the runtime asks for its first event,
@@ -146,13 +153,46 @@ impl AfterResponse {
             .await
             .is_ok()
         {
-            self.drain(deadline.time_to_work()).await;
+            self.work_for(request_id, deadline.time_to_work()).await;
         }
+    }
+}
+
+/// Does one after the other, and counts down what is not done yet.
+async fn do_all(queued: Vec<Work>, undone: &AtomicUsize) {
+    undone.store(queued.len(), Ordering::Relaxed);
+    for work in queued {
+        work.await;
+        undone.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Gives `working` some time. What is not done by then is dropped, and said to be.
+async fn within(time: Duration, working: impl AsyncFnOnce(&AtomicUsize)) {
+    let undone = AtomicUsize::new(0);
+    let _ = tokio::time::timeout(time, working(&undone)).await;
+    let dropped = undone.into_inner();
+    if dropped > 0 {
+        tracing::warn!(
+            dropped,
+            "Work after the response was dropped: its time was over"
+        );
     }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+tokio::task_local! {
+    /// What the present invocation's handler left to be dropped after its response.
+    static LATER: RefCell<Option<Box<dyn Any + Send>>>;
+}
+
+/// Drops `thing` once the present invocation's response is out; at once if there is none.
+pub(crate) fn drop_after_response(thing: impl Any + Send) {
+    let mut thing: Option<Box<dyn Any + Send>> = Some(Box::new(thing));
+    let _ = LATER.try_with(|later| later.replace(thing.take()));
 }
 
 /// The layer around the service that sends responses: it sees each one leave.
@@ -179,11 +219,12 @@ where
         let request_id = invocation.context.request_id.clone();
         let deadline = Deadline::from_epoch_millis(invocation.context.deadline, SystemTime::now());
         let (sent, after) = (self.sender.call(invocation), self.after.clone());
-        Box::pin(async move {
+        Box::pin(LATER.scope(RefCell::default(), async move {
             sent.await?;
+            drop(LATER.with(RefCell::take));
             after.responded(request_id, deadline).await;
             Ok(())
-        })
+        }))
     }
 }
 
@@ -211,7 +252,7 @@ mod tests {
             AfterResponse::new(Worker::Extension),
             Arc::new(AtomicUsize::new(0)),
         );
-        after.push(count(&done));
+        after.push("second", count(&done));
         let following = {
             let after = after.clone();
             tokio::spawn(async move { after.follow("second", in_a_minute()).await })
@@ -232,7 +273,7 @@ mod tests {
             AfterResponse::new(Worker::Extension),
             Arc::new(AtomicUsize::new(0)),
         );
-        after.push(count(&done));
+        after.push("first", count(&done));
         after
             .responded("first".to_owned(), Deadline::after(SECOND))
             .await;
@@ -249,13 +290,28 @@ mod tests {
             AfterResponse::new(Worker::Extension),
             Arc::new(AtomicUsize::new(0)),
         );
-        after.push(count(&done));
-        after.push(std::future::pending());
-        after.push(count(&done));
+        after.push("only", count(&done));
+        after.push("only", std::future::pending());
+        after.push("only", count(&done));
 
         after.drain(Duration::from_millis(20)).await;
         assert_eq!(done.load(Ordering::Relaxed), 1);
         after.drain(Duration::from_millis(20)).await;
         assert_eq!(done.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_response_sets_off_its_own_requests_work_alone() {
+        let (after, done) = (
+            AfterResponse::new(Worker::Runtime),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        after.push("first", count(&done));
+        after.push("second", std::future::pending());
+        after
+            .responded("first".to_owned(), Deadline::after(SECOND))
+            .await;
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+        assert_eq!(locked(&after.queue).len(), 1);
     }
 }

@@ -32,7 +32,8 @@ pub(crate) fn init() {
 fn level(lookup: impl Fn(&str) -> Option<String>) -> LevelFilter {
     let named = ["AWS_LAMBDA_LOG_LEVEL", "LOG_LEVEL"]
         .into_iter()
-        .find_map(lookup);
+        .filter_map(lookup)
+        .find(|level| !level.is_empty());
     match named.unwrap_or_default().to_ascii_uppercase().as_str() {
         "TRACE" => LevelFilter::TRACE,
         "DEBUG" => LevelFilter::DEBUG,
@@ -63,6 +64,10 @@ mod tests {
             LevelFilter::WARN
         );
         assert_eq!(level_of(&[("LOG_LEVEL", "debug")]), LevelFilter::DEBUG);
+        assert_eq!(
+            level_of(&[("LOG_LEVEL", "debug"), ("AWS_LAMBDA_LOG_LEVEL", "")]),
+            LevelFilter::DEBUG
+        );
         assert_eq!(
             level_of(&[("AWS_LAMBDA_LOG_LEVEL", "FATAL")]),
             LevelFilter::ERROR

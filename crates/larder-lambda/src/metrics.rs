@@ -36,7 +36,7 @@ impl Metrics {
     }
 
     /// Starts the document of one invocation. It is written when the returned guard is dropped, so
-    /// also when the handler panics or is cancelled; until [`Recording::succeeded`] says otherwise
+    /// also when the handler panics or is cancelled; until [`Recording::done`] says otherwise
     /// it counts an error.
     pub(crate) fn start<M: Entry + Default + Send + 'static>(
         &self,
@@ -45,6 +45,7 @@ impl Metrics {
         Recording {
             metrics: self.clone(),
             started: Instant::now(),
+            took: None,
             cold_start,
             error: true,
             own: M::default(),
@@ -56,6 +57,7 @@ impl Metrics {
 pub(crate) struct Recording<M: Entry + Default + Send + 'static> {
     metrics: Metrics,
     started: Instant,
+    took: Option<Duration>,
     cold_start: bool,
     error: bool,
     /// What the function itself counts.
@@ -63,8 +65,10 @@ pub(crate) struct Recording<M: Entry + Default + Send + 'static> {
 }
 
 impl<M: Entry + Default + Send + 'static> Recording<M> {
-    pub(crate) fn succeeded(&mut self) {
-        self.error = false;
+    /// Says that the handler is done, and how that went.
+    pub(crate) fn done(&mut self, succeeded: bool) {
+        self.error = !succeeded;
+        self.took = Some(self.started.elapsed());
     }
 }
 
@@ -74,7 +78,7 @@ impl<M: Entry + Default + Send + 'static> Drop for Recording<M> {
             function_name: self.metrics.function_name.clone(),
             cold_start: self.cold_start,
             error: self.error,
-            duration: self.started.elapsed(),
+            duration: self.took.unwrap_or_else(|| self.started.elapsed()),
         };
         self.metrics
             .sink

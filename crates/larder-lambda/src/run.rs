@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tower::layer::layer_fn;
 
 use crate::{
-    after_response::{AfterResponse, Responded, Worker},
+    after_response::{AfterResponse, Responded, Worker, drop_after_response},
     deadline::Deadline,
     error::{Error, ErrorKind},
     logs,
@@ -79,7 +79,7 @@ impl Invocation {
     /// does not finish in it is dropped with a warning, so it must be something that another
     /// invocation can make good.
     pub fn after_response(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.after.push(work);
+        self.after.push(&self.request_id, work);
     }
 }
 
@@ -194,12 +194,12 @@ impl<F: Function> Serving<F> {
             after: self.after.clone(),
         };
         let outcome = self.handle(&event, &invocation, &mut recording.own).await;
-        match &outcome {
-            Ok(_) => recording.succeeded(),
-            Err(error) => {
-                tracing::error!(error.kind = %error.kind(), error = %error, "The invocation failed");
-            }
+        recording.done(outcome.is_ok());
+        if let Err(error) = &outcome {
+            tracing::error!(error.kind = %error.kind(), %error, "The invocation failed");
         }
+        // Dropping it writes the document, for which nobody should have to wait.
+        drop_after_response(recording);
         outcome
     }
 

@@ -4,6 +4,7 @@ pub mod demo;
 pub mod edge;
 pub mod lambda;
 pub mod moto;
+pub mod progress;
 pub mod publish;
 pub mod schedule;
 mod server;

@@ -4,6 +4,7 @@ use std::{io::Write as _, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use local_aws::demo;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs Larder's functions on a local AWS.
 #[derive(Parser)]
@@ -37,20 +38,38 @@ async fn main() -> ExitCode {
             Command::Dev { tick } => demo::dev(tick.map(Duration::from_secs)).await,
         }
     };
-    let mut terminate =
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(terminate) => terminate,
-            Err(error) => return failed(&error.into()),
-        };
+    // Warnings of the emulators go where the progress is told.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .without_time()
+        .init();
+    let stopped = match stopped() {
+        Ok(stopped) => stopped,
+        Err(error) => return failed(&error.into()),
+    };
     // Dropping the work ends every process and server that it started.
     tokio::select! {
         outcome = work => match outcome {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error),
         },
-        _ = tokio::signal::ctrl_c() => ExitCode::from(130),
-        _ = terminate.recv() => ExitCode::from(143),
+        signal = stopped => ExitCode::from(128 + signal),
     }
+}
+
+/// Waits for Ctrl-C, for the terminal to be closed, or for being asked to end; the signal's number.
+fn stopped() -> std::io::Result<impl Future<Output = u8>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = hangup.recv() => 1,
+            _ = interrupt.recv() => 2,
+            _ = terminate.recv() => 15,
+        }
+    })
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

@@ -1,6 +1,7 @@
 //! S3, and later other services, by moto: <https://docs.getmoto.org>.
 
 use std::{
+    os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
@@ -52,6 +53,8 @@ impl Moto {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
+            // Ctrl-C is for this process, which then ends it in good order.
+            .process_group(0)
             .spawn()
             .context("could not start moto")?;
         let stdin = process.stdin.take();
@@ -79,6 +82,8 @@ impl Moto {
             .region(Region::new(REGION))
             .credentials_provider(Credentials::new("local", "local", None, None, "local-aws"))
             .endpoint_url(&self.url)
+            // Plain, and past any proxy of the user's: none leads to this machine.
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
             .load()
             .await;
         let config = aws_sdk_s3::config::Builder::from(&config)

@@ -12,9 +12,12 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     task::{JoinHandle, JoinSet},
 };
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// A running server. Dropping it closes the port and every connection at once, as a machine that
 /// goes away would.
@@ -27,12 +30,16 @@ pub struct Server {
 impl Server {
     /// Serves `app` on a free port.
     pub async fn start(app: Router) -> io::Result<Self> {
-        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), app).await
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::serve(TcpListener::bind(address).await?, app)
     }
 
-    /// Serves `app` at an address that an earlier server had.
-    pub async fn start_at(address: SocketAddr, app: Router) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+    /// Serves `app` on the port that an earlier server had.
+    pub fn start_on(port: TcpSocket, app: Router) -> io::Result<Self> {
+        Self::serve(port.listen(BACKLOG)?, app)
+    }
+
+    fn serve(listener: TcpListener, app: Router) -> io::Result<Self> {
         let address = listener.local_addr()?;
         Ok(Self {
             address,
@@ -54,11 +61,16 @@ impl Server {
 }
 
 impl Server {
-    /// Ends it, and returns once its port is free.
-    pub async fn stop(mut self) {
+    /// Ends it, and returns its port. Whoever connects to that is refused, and no other server gets
+    /// it, for as long as it is held.
+    pub async fn stop(mut self) -> io::Result<TcpSocket> {
         self.accepting.abort();
         // An error says that it was aborted, which it was.
         let _ = (&mut self.accepting).await;
+        let port = TcpSocket::new_v4()?;
+        port.set_reuseaddr(true)?;
+        port.bind(self.address)?;
+        Ok(port)
     }
 }
 

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 
 use crate::{
-    demo::Progress,
     edge::Edge,
     moto::Moto,
+    progress::Progress,
     publish::{NewRelease, Publisher},
     status_page::{SLACK, STATUSPAGE, StatusPage},
 };

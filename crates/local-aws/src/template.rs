@@ -58,6 +58,12 @@ impl Template {
         })
     }
 
+    /// All of it, as JSON.
+    #[must_use]
+    pub fn document(&self) -> &Value {
+        &self.root
+    }
+
     /// All resources, by name.
     pub fn resources(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.root

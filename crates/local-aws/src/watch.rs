@@ -22,14 +22,20 @@ use crate::moto::{python, workspace_root};
 /// For the emulator to listen; it compiles nothing before it does.
 const START: Duration = Duration::from_secs(30);
 
-/// Variables of the user's own AWS set-up. None of it may get near a local run.
-const FOREIGN: [&str; 6] = [
-    "AWS_PROFILE",
-    "AWS_SESSION_TOKEN",
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_ROLE_ARN",
+/// Variables of the user's own, or what they begin with, that cargo needs to find what was built.
+/// Functions inherit them, so nothing else gets through: no other AWS set-up, no proxy, no setting
+/// of a function.
+const KEPT: [&str; 10] = [
+    "CARGO",
+    "CC",
+    "CFLAGS",
+    "COLORTERM",
+    "HOME",
+    "LANG",
+    "LC_",
+    "RUST",
+    "TERM",
+    "TMPDIR",
 ];
 
 /// A running `cargo lambda watch`. Dropping it ends it and the functions that it runs.
@@ -65,9 +71,6 @@ impl Watch {
             let file =
                 File::create(log).with_context(|| format!("could not create {}", log.display()))?;
             command.stderr(file.try_clone()?).stdout(file);
-        }
-        for name in FOREIGN {
-            command.env_remove(name);
         }
         larder_artifact::end_with_parent(&mut command);
         let process = command
@@ -179,10 +182,16 @@ impl Drop for Watch {
 /// `cargo-lambda` of the virtual environment, in the workspace's root.
 fn cargo_lambda() -> anyhow::Result<Command> {
     let bin = python()?.parent().map(Path::to_owned).unwrap_or_default();
+    let kept = std::env::vars_os().filter(|(name, _)| {
+        let name = name.to_string_lossy();
+        KEPT.iter().any(|kept| name.starts_with(kept))
+    });
     let mut command = Command::new(bin.join("cargo-lambda"));
     command
         .arg("lambda")
         .current_dir(workspace_root())
+        .env_clear()
+        .envs(kept)
         .env("PATH", path_with(&bin)?);
     Ok(command)
 }

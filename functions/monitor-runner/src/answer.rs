@@ -87,10 +87,46 @@ fn type_and_message<S: Serializer>(error: &Error, serializer: S) -> Result<S::Ok
     .serialize(serializer)
 }
 
+/// What all results may have together, bytes of JSON: an answer has 6 MB ("Lambda quotas",
+/// invocation payload), the other fields included.
+const MOST_BYTES: usize = 5 << 20;
+
+impl Outcome {
+    /// Itself if its result fits in `room`, which is taken; else a failure that says so.
+    fn fit(self, room: &mut usize) -> Self {
+        let Self::Ran(Run {
+            monitor,
+            result: Some(result),
+            ..
+        }) = &self
+        else {
+            return self;
+        };
+        let size = result.to_string().len();
+        if let Some(left) = room.checked_sub(size) {
+            *room = left;
+            return self;
+        }
+        let message = format!(
+            "the monitor printed a result of {size} bytes, and all results of one answer may have {MOST_BYTES}; \
+             have it print less, or run fewer monitors at once"
+        );
+        Self::Failed(Failure {
+            monitor: monitor.clone(),
+            error: Error::message(ErrorKind::Upstream, message),
+        })
+    }
+}
+
 impl Answer {
     /// The answer, or, if all monitors failed, the invocation's error. Its kind is theirs if they
     /// agree.
     pub(crate) fn of(results: Vec<Outcome>) -> Result<Self, Error> {
+        let mut room = MOST_BYTES;
+        let results: Vec<Outcome> = results
+            .into_iter()
+            .map(|outcome| outcome.fit(&mut room))
+            .collect();
         let failures: Vec<&Failure> = results
             .iter()
             .filter_map(|outcome| match outcome {
@@ -186,5 +222,20 @@ mod tests {
             all([ErrorKind::Integrity, ErrorKind::Timeout]).kind(),
             ErrorKind::Upstream
         );
+    }
+
+    #[test]
+    fn results_that_do_not_fit_in_an_answer_are_failures_of_their_monitors() {
+        let large = |bytes: usize| match ran() {
+            Outcome::Ran(run) => Outcome::Ran(Run {
+                result: Some(json!("x".repeat(bytes))),
+                ..run
+            }),
+            failed @ Outcome::Failed(_) => failed,
+        };
+        let answer = Answer::of(vec![large(4 << 20), large(2 << 20), large(1000)]).unwrap();
+        assert_eq!((answer.processed, answer.errors), (2, 1));
+        assert!(matches!(&answer.results[1], Outcome::Failed(failure)
+            if failure.error.to_string().contains("of 2097154 bytes")));
     }
 }

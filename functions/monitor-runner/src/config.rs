@@ -15,8 +15,9 @@ use crate::event::MonitorName;
 /// Variables that begin with this are the monitors', without it.
 const CHILD_PREFIX: &str = "MONITOR_ENV_";
 
-/// Of the function's memory, the part that one binary may take under `EXEC_MODE=auto`.
-const MEMORY_SHARE: u64 = 8;
+/// Of the function's memory, the part that all binaries may take under `EXEC_MODE=auto`: a quarter,
+/// since the monitors run in the same memory.
+const MEMORY_SHARE: u64 = 4;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -105,7 +106,14 @@ type Lookup<'a, L> = &'a mut Settings<L>;
 
 fn releases_url<L: Fn(&str) -> Option<String>>(settings: Lookup<'_, L>) -> Option<Url> {
     let name = "RELEASES_URL";
-    let url: Url = settings.parsed(name, "https://releases.watchy.cloud", "a URL")?;
+    let text = settings.text(name, "https://releases.watchy.cloud");
+    let Ok(url) = text.trim().parse::<Url>() else {
+        // Not shown, since there may be credentials in it.
+        settings.conflict(format!(
+            "{name} is not a URL such as https://releases.example.com"
+        ));
+        return None;
+    };
     let secure = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
     let plain = url.query().is_none()
         && url.fragment().is_none()
@@ -184,6 +192,9 @@ fn artifacts<L: Fn(&str) -> Option<String>>(settings: Lookup<'_, L>) -> Option<O
         settings.conflict("REQUIRE_SIGNATURE=true needs TRUSTED_KEYS, minisign public keys");
     }
     let min_epoch = settings.number("MIN_EPOCH", 0, 0..=u64::MAX);
+    if min_epoch > 0 && keys.is_empty() {
+        settings.conflict("MIN_EPOCH over 0 needs TRUSTED_KEYS: only signed releases have epochs");
+    }
     let trust = Trust::new(keys.iter().map(String::as_str), required, min_epoch);
     let trust = trust
         .map_err(|error| settings.conflict(format!("TRUSTED_KEYS: {error}")))
@@ -288,11 +299,12 @@ mod tests {
             ("MONITOR_TIMEOUT_SECONDS", "0"),
             ("CACHE_DIR", "tmp"),
             ("REQUIRE_SIGNATURE", "true"),
+            ("MIN_EPOCH", "7"),
             ("EXEC_MODE", "memory"),
             ("MONITOR_ENV_", "x"),
         ])
         .unwrap_err();
-        assert!(error.starts_with("8 settings are invalid"), "{error}");
+        assert!(error.starts_with("9 settings are invalid"), "{error}");
         for name in [
             "RELEASES_URL=",
             "MONITORS: ",
@@ -300,6 +312,7 @@ mod tests {
             "MONITOR_TIMEOUT_SECONDS=",
             "CACHE_DIR=",
             "REQUIRE_SIGNATURE=true needs TRUSTED_KEYS",
+            "MIN_EPOCH over 0 needs TRUSTED_KEYS",
             "EXEC_MODE=",
             "MONITOR_ENV_ ",
         ] {
@@ -321,6 +334,7 @@ mod tests {
             "ftp://127.0.0.1",
             "https://u:hunter2@h",
             "https://h/?q",
+            "https://u:hunter2@h:99999",
         ] {
             let error = read(&[("RELEASES_URL", url)]).unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");

@@ -8,6 +8,11 @@ use serde_json::{Map, Value};
 /// The most monitors one event may name.
 const MOST: usize = 64;
 
+/// The beginning of what somebody sent, for an error message: an error has to fit in an answer.
+fn shown(sent: impl fmt::Display) -> String {
+    sent.to_string().chars().take(80).collect()
+}
+
 /// What to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -51,7 +56,7 @@ impl FromStr for MonitorName {
         if valid {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidName(text.chars().take(80).collect()))
+            Err(InvalidName(shown(text)))
         }
     }
 }
@@ -88,7 +93,8 @@ impl Event {
                     Ok(Self::Scheduled)
                 }
                 _ => Err(format!(
-                    "field `detail-type` is {kind}, which is no schedule's event"
+                    "field `detail-type` is {}, which is no schedule's event",
+                    shown(kind)
                 )),
             };
         }
@@ -97,14 +103,18 @@ impl Event {
             .find(|name| !matches!(name.as_str(), "monitor" | "monitors"))
         {
             return Err(format!(
-                "unknown field `{unknown}`: an event has `monitor` or `monitors`, or is a schedule's"
+                "unknown field `{}`: an event has `monitor` or `monitors`, or is a schedule's",
+                shown(unknown)
             ));
         }
         let names = match (fields.get("monitor"), fields.get("monitors")) {
             (Some(name), None) => std::slice::from_ref(name),
             (None, Some(Value::Array(names))) => names,
             (None, Some(other)) => {
-                return Err(format!("field `monitors` is {other}, not a list of names"));
+                return Err(format!(
+                    "field `monitors` is {}, not a list of names",
+                    shown(other)
+                ));
             }
             (Some(_), Some(_)) => {
                 return Err("fields `monitor` and `monitors` exclude each other".to_owned());
@@ -123,9 +133,9 @@ impl Event {
         }
         let mut monitors = Vec::new();
         for name in names {
-            let name = name
-                .as_str()
-                .ok_or_else(|| format!("{name} is not a monitor's name, which is a text"))?;
+            let name = name.as_str().ok_or_else(|| {
+                format!("{} is not a monitor's name, which is a text", shown(name))
+            })?;
             let name: MonitorName = name
                 .parse()
                 .map_err(|error: InvalidName| error.to_string())?;

@@ -6,8 +6,10 @@ mod event;
 mod monitor;
 mod output;
 
+use std::{collections::BTreeMap, time::Duration};
+
 use futures_util::{StreamExt as _, stream};
-use larder_artifact::{Artifacts, harden};
+use larder_artifact::{Artifacts, Cache, Ensured, Homes, harden};
 use larder_lambda::{Error, Function, Invocation};
 use metrique_writer::{Entry, unit::AsBytes};
 
@@ -29,8 +31,8 @@ pub struct Metrics {
     monitor_errors: u64,
     downloaded_bytes: AsBytes<u64>,
     bytes_not_downloaded: AsBytes<u64>,
-    ensure_time: std::time::Duration,
-    execution_time: std::time::Duration,
+    ensure_time: Duration,
+    execution_time: Duration,
 }
 
 /// The function: its settings and the binaries that it knows.
@@ -38,6 +40,7 @@ pub struct Metrics {
 pub struct App {
     config: Config,
     artifacts: Artifacts,
+    homes: Homes,
 }
 
 impl App {
@@ -45,7 +48,12 @@ impl App {
     pub fn new(config: Config) -> anyhow::Result<Self> {
         harden()?;
         let artifacts = Artifacts::new(config.artifacts.clone())?;
-        Ok(Self { config, artifacts })
+        let homes = Homes::new(&config.cache_dir);
+        Ok(Self {
+            config,
+            artifacts,
+            homes,
+        })
     }
 }
 
@@ -64,37 +72,42 @@ impl Function for App {
             Event::Scheduled => self.config.monitors.clone(),
             Event::Monitors(monitors) => monitors,
         };
-        let outcomes: Vec<Outcome> = stream::iter(monitors)
-            .map(|name| monitor::run(&self.config, &self.artifacts, name, invocation))
-            .buffered(AT_A_TIME)
-            .collect()
-            .await;
-        for outcome in &outcomes {
-            metrics.count(outcome);
+        // In whatever order they end, so that one that hangs keeps no other from its turn.
+        let mut runs = stream::iter(monitors.into_iter().enumerate())
+            .map(async |(at, name)| (at, monitor::run(self, name, invocation).await))
+            .buffer_unordered(AT_A_TIME);
+        let mut outcomes = BTreeMap::new();
+        while let Some((at, (outcome, counted))) = runs.next().await {
+            metrics.add(&counted);
+            outcomes.insert(at, outcome);
         }
-        Answer::of(outcomes)
+        Answer::of(outcomes.into_values().collect())
     }
 }
 
 impl Metrics {
-    fn count(&mut self, outcome: &Outcome) {
-        let run = match outcome {
-            Outcome::Ran(run) => run,
-            Outcome::Failed(_) => {
-                self.monitor_errors += 1;
-                return;
-            }
-        };
-        match run.cache {
-            "miss" => self.misses += 1,
-            "stale" => self.stale += 1,
-            _ => self.hits += 1,
+    /// Counts a binary that it took `time` to have ready.
+    fn count(&mut self, ensured: &Ensured, time: Duration) {
+        match ensured.cache {
+            Cache::Hit => self.hits += 1,
+            Cache::Miss(_) => self.misses += 1,
+            Cache::Stale { .. } => self.stale += 1,
         }
-        *self.downloaded_bytes += run.downloaded_bytes;
-        if run.cache != "miss" {
-            *self.bytes_not_downloaded += run.binary_size;
+        *self.downloaded_bytes += ensured.downloaded_bytes;
+        if !matches!(ensured.cache, Cache::Miss(_)) {
+            *self.bytes_not_downloaded += ensured.size;
         }
-        self.ensure_time += run.ensure;
-        self.execution_time += run.execution;
+        self.ensure_time += time;
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.stale += other.stale;
+        self.monitor_errors += other.monitor_errors;
+        *self.downloaded_bytes += *other.downloaded_bytes;
+        *self.bytes_not_downloaded += *other.bytes_not_downloaded;
+        self.ensure_time += other.ensure_time;
+        self.execution_time += other.execution_time;
     }
 }

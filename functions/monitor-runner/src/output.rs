@@ -12,17 +12,28 @@ const VAIN_READS: usize = 8;
 /// counts, on one line or pretty-printed over several. An object with `"type": "result"` wins over
 /// those without, which may be log records; among equals the last one wins.
 ///
-/// Takes any bytes; those before the first whole object, such as a line that lost its beginning,
-/// are skipped.
+/// Takes any bytes. What is indented below an object that is not whole is inside of it, and does not
+/// count; neither does what may be inside of one whose beginning was lost, where `stdout` is not
+/// `whole`.
 #[must_use]
-pub fn find_result(stdout: &[u8]) -> Option<Value> {
+pub fn find_result(stdout: &[u8], whole: bool) -> Option<Value> {
     let text = String::from_utf8_lossy(stdout);
     let mut budget = text.len().saturating_mul(VAIN_READS);
     let (mut last, mut last_result) = (None, None);
     let mut rest: &str = &text;
+    // The indentation of the object that is not whole.
+    let mut broken = None;
+    if !whole {
+        rest = rest.split_once('\n').map_or("", |(_, after)| after);
+        broken = Some(0);
+    }
     while !rest.is_empty() {
         let (line, after_line) = rest.split_once('\n').unwrap_or((rest, ""));
-        if !line.trim_start().starts_with('{') {
+        let (indent, blank) = (indentation(line), line.trim().is_empty());
+        if !blank && broken.is_some_and(|outer| indent <= outer) {
+            broken = None;
+        }
+        if broken.is_some() || !line.trim_start().starts_with('{') {
             rest = after_line;
             continue;
         }
@@ -38,9 +49,10 @@ pub fn find_result(stdout: &[u8]) -> Option<Value> {
                     .split_once('\n')
                     .map_or(after_line, |(_, after)| after);
             }
-            Err(read) => {
+            Err(Vain { read, ended }) => {
                 budget = budget.saturating_sub(read);
                 rest = after_line;
+                broken = (!ended).then_some(indent);
             }
         }
     }
@@ -48,28 +60,42 @@ pub fn find_result(stdout: &[u8]) -> Option<Value> {
     serde_json::from_str(last_result.or(last)?).ok()
 }
 
-/// The object that `text` begins with, if a line ends behind it; else how many bytes were read in
-/// vain.
-fn object_at(text: &str) -> Result<&str, usize> {
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// What was read and is no object that counts.
+struct Vain {
+    /// So many bytes.
+    read: usize,
+    /// Whether it is whole, with more behind it on its line.
+    ended: bool,
+}
+
+/// The object that `text` begins with, if a line ends behind it.
+fn object_at(text: &str) -> Result<&str, Vain> {
+    let broken = |read| Vain { read, ended: false };
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
     match values.next() {
         Some(Ok(_)) => {
             let (object, behind) = text
                 .split_at_checked(values.byte_offset())
-                .ok_or(text.len())?;
+                .ok_or(broken(text.len()))?;
             let line_end = behind.lines().next().unwrap_or_default();
             if line_end.trim().is_empty() {
                 Ok(object)
             } else {
-                Err(object.len())
+                let read = object.len();
+                Err(Vain { read, ended: true })
             }
         }
-        Some(Err(error)) => Err(text
-            .split_inclusive('\n')
-            .take(error.line())
-            .map(str::len)
-            .sum()),
-        None => Err(text.len()),
+        Some(Err(error)) => Err(broken(
+            text.split_inclusive('\n')
+                .take(error.line())
+                .map(str::len)
+                .sum(),
+        )),
+        None => Err(broken(text.len())),
     }
 }
 
@@ -90,7 +116,7 @@ mod tests {
     use super::*;
 
     fn result_of(stdout: &str) -> Option<Value> {
-        find_result(stdout.as_bytes())
+        find_result(stdout.as_bytes(), true)
     }
 
     #[test]
@@ -152,7 +178,7 @@ mod tests {
             "an end as well"
         );
         assert_eq!(
-            find_result(b"\xff\xfe\n{\"n\":1}\n\xc3"),
+            find_result(b"\xff\xfe\n{\"n\":1}\n\xc3", true),
             Some(json!({ "n": 1 }))
         );
     }
@@ -162,6 +188,24 @@ mod tests {
         assert_eq!(
             result_of("{\n\"in\":\n{\"type\":\"result\"}\n}\n"),
             Some(json!({ "in": { "type": "result" } }))
+        );
+    }
+
+    #[test]
+    fn what_is_inside_an_object_that_is_not_whole_does_not_count() {
+        let not_json = "{\n  \"services\": [\n    {\n      \"a\": 1\n    },\n\n    {\n      \"b\": 2\n    }\n  ],\n  \"average\": NaN\n}\n";
+        assert_eq!(result_of(not_json), None);
+        assert_eq!(
+            result_of(&format!("{not_json}{{\"n\":1}}\n")),
+            Some(json!({ "n": 1 })),
+            "what comes behind it does"
+        );
+        let without_its_beginning = b"a\": 1\n    },\n    {\n      \"b\": 2\n    }\n  ]\n}\n";
+        assert_eq!(find_result(without_its_beginning, false), None);
+        assert_eq!(
+            find_result(b"{\"a\":1}\n{\"n\":1}\n", false),
+            Some(json!({ "n": 1 })),
+            "the first line may be a part of one"
         );
     }
 
@@ -191,7 +235,8 @@ mod tests {
 
         #[test]
         fn any_bytes_will_do(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = find_result(&bytes);
+            let _ = find_result(&bytes, true);
+            let _ = find_result(&bytes, false);
         }
     }
 }

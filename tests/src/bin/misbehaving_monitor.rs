@@ -19,13 +19,20 @@ const MARKER: u64 = 8;
     clippy::disallowed_methods,
     reason = "a monitor is told what to do by its environment"
 )]
-fn behaviour() -> String {
-    std::env::var("BEHAVIOUR").unwrap_or_default()
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
 }
 
 fn main() -> ExitCode {
-    match behaviour().as_str() {
+    match variable("BEHAVIOUR").as_str() {
         "hang" => std::thread::sleep(Duration::from_hours(1)),
+        "be stubborn" if variable("MONITOR_NAME") == "stubborn" => {
+            say_on_stderr("I stay\n");
+            let error = Command::new("sh")
+                .args(["-c", "trap '' TERM; while :; do sleep 1; done"])
+                .exec();
+            say_on_stderr(&error.to_string());
+        }
         "fail" => {
             say_on_stderr("about to fail with token hunter22\n");
             return ExitCode::from(3);
@@ -39,14 +46,19 @@ fn main() -> ExitCode {
         "log lines" => {
             say("{\"type\":\"result\",\"ok\":true}\n{\"level\":\"info\",\"message\":\"bye\"}\n");
         }
+        "last line" => {
+            say("{\"status\":\"starting\"}\nnot JSON\n{\"status\":\"operational\"}\ndone\n");
+        }
         "flood" => {
-            for _ in 0..3_000 {
-                say(&"x".repeat(1023));
-                say("\n");
-            }
+            let line = "x".repeat(1023) + "\n";
+            (0..250_000).for_each(|_| say(&line));
             say("{\"flooded\":true}\n");
         }
         "leave children" => leave_children(),
+        "hang with children" => {
+            leave_children();
+            std::thread::sleep(Duration::from_hours(1));
+        }
         "fork bomb" => fork_bomb(),
         "big file" => big_file(),
         _ => say(&format!("{}\n", tell())),

@@ -30,8 +30,10 @@ enum Order {
     Exit(i32),
     TimeLeft(()),
     Environment(String),
-    /// Creates a file after the response, and after as many milliseconds.
-    Later(PathBuf, u64),
+    /// After the response, waits for the first file and writes the second.
+    Later(PathBuf, PathBuf),
+    /// Waits until as many invocations have left a file in the folder.
+    Meet(PathBuf, usize),
     /// An answer of as many bytes.
     Answer(usize),
 }
@@ -72,12 +74,23 @@ impl Function for Obedient {
                 }));
             }
             Order::Environment(name) => return Ok(json!(environment(&name))),
-            Order::Later(path, ms) => invocation.after_response(async move {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
+            Order::Later(gate, path) => invocation.after_response(async move {
+                wait_for(|| gate.exists()).await;
                 let _ = std::fs::write(path, "done");
             }),
+            Order::Meet(dir, number) => {
+                let here = std::fs::write(dir.join(&invocation.request_id), "");
+                here.map_err(|error| Error::message(ErrorKind::Internal, error.to_string()))?;
+                wait_for(|| dir.read_dir().is_ok_and(|all| all.count() >= number)).await;
+            }
             Order::Answer(bytes) => return Ok(json!("x".repeat(bytes))),
         }
         Ok(json!({ "cold_start": invocation.cold_start }))
+    }
+}
+
+async fn wait_for(check: impl Fn() -> bool) {
+    while !check() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

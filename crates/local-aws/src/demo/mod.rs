@@ -1,6 +1,5 @@
 //! What `make run` and `make dev` do.
 
-mod progress;
 mod report;
 
 use std::{path::Path, time::Duration};
@@ -9,9 +8,9 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::{
-    moto::workspace_root, schedule::Ticker, stack::Stack, template::Template, watch::Watch,
+    moto::workspace_root, progress::Progress, schedule::Ticker, stack::Stack, template::Template,
+    watch::Watch,
 };
-pub use progress::Progress;
 use report::{Report, Row};
 
 /// Where a run leaves what it found.
@@ -79,7 +78,7 @@ pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
                 function.name,
                 every.as_secs()
             ));
-            tickers.push(Ticker::start(&watch.url(), &function.name, schedule, tick));
+            tickers.push(Ticker::start(&watch.url(), &function.name, schedule, tick)?);
         }
     }
     progress.note("\nTry, in another terminal (after `. .venv/bin/activate`):");

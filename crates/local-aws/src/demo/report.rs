@@ -56,7 +56,7 @@ impl Row {
             function: function.to_owned(),
             event: event.to_owned(),
             bytes_not_downloaded: sizes.sum(),
-            milliseconds_saved: (first_use.ready_ms - warm_use.ready_ms).max(0.0),
+            milliseconds_saved: microseconds(first_use.ready_ms - warm_use.ready_ms).max(0.0),
             first_use,
             warm: warm_use,
         })
@@ -78,9 +78,14 @@ impl Use {
             .sum();
         Ok(Self {
             cache: cache.collect::<anyhow::Result<_>>()?,
-            ready_ms,
+            ready_ms: microseconds(ready_ms),
         })
     }
+}
+
+/// Milliseconds to three places, which sums and differences of such figures have more of.
+fn microseconds(ms: f64) -> f64 {
+    (ms * 1e3).round() / 1e3
 }
 
 fn results(answer: &Value) -> anyhow::Result<&Vec<Value>> {
@@ -102,7 +107,8 @@ impl Report {
         if json {
             writeln!(stdout, "{}", serde_json::to_string_pretty(self)?)?;
         } else {
-            let coloured = stdout.is_terminal() && environment("NO_COLOR").is_none();
+            let plain = environment("NO_COLOR").is_some_and(|no| !no.is_empty());
+            let coloured = stdout.is_terminal() && !plain;
             writeln!(stdout, "\n{}\n", self.table(coloured))?;
         }
         Ok(())
@@ -117,7 +123,11 @@ impl Report {
         });
         table.set_content_arrangement(ContentArrangement::Dynamic);
         if !coloured {
+            let width = table.width();
             table.force_no_tty();
+            if let Some(width) = width {
+                table.set_width(width);
+            }
         }
         let titles = [
             "function",

@@ -22,6 +22,7 @@ use anyhow::Context as _;
 use aws_sdk_s3::Client;
 use axum::{Router, extract::State, response::Response};
 use http::{HeaderMap, Method, StatusCode, Uri, header};
+use tokio::net::TcpSocket;
 
 use crate::server::Server;
 pub use fault::{Fault, Kind};
@@ -31,6 +32,8 @@ use object::Object;
 #[derive(Debug)]
 pub struct Edge {
     server: Mutex<Option<Server>>,
+    /// The port, while no server has it.
+    port: Mutex<Option<TcpSocket>>,
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -73,6 +76,7 @@ impl Edge {
         Ok(Self {
             address: server.address(),
             server: Mutex::new(Some(server)),
+            port: Mutex::default(),
             shared,
         })
     }
@@ -87,15 +91,14 @@ impl Edge {
     pub async fn stop(&self) {
         let server = lock(&self.server).take();
         if let Some(server) = server {
-            server.stop().await;
+            *lock(&self.port) = server.stop().await.ok();
         }
     }
 
     /// Puts it back where it was.
-    pub async fn resume(&self) -> anyhow::Result<()> {
-        let server = Server::start_at(self.address, router(&self.shared))
-            .await
-            .context("the port is taken")?;
+    pub fn resume(&self) -> anyhow::Result<()> {
+        let port = lock(&self.port).take().context("the port was not kept")?;
+        let server = Server::start_on(port, router(&self.shared))?;
         *lock(&self.server) = Some(server);
         Ok(())
     }

@@ -20,6 +20,9 @@ use uuid::Uuid;
 
 use super::{FunctionError, lock};
 
+/// An account that nobody has.
+pub(super) const ACCOUNT: &str = "123456789012";
+
 /// The most that a function may answer ("Lambda quotas": 6 MB, and what the API allows over it).
 const MAX_ANSWER: usize = 6 * 1024 * 1024 + 100;
 
@@ -64,16 +67,20 @@ struct Extension {
 impl Asked {
     /// Whether the runtime and every extension wait for an event.
     fn is_idle(&mut self, concurrency: usize) -> bool {
+        self.waiting() >= concurrency && self.in_flight.is_empty() && self.extensions_wait()
+    }
+
+    /// How many requests for the next event wait, those that were given up on left out.
+    fn waiting(&mut self) -> usize {
         self.next.retain(|next| !next.is_closed());
-        let waits = |extension: &Extension| {
-            extension
-                .next
-                .as_ref()
-                .is_some_and(|next| !next.is_closed())
-        };
-        self.next.len() >= concurrency
-            && self.in_flight.is_empty()
-            && self.extensions.values().all(waits)
+        self.next.len()
+    }
+
+    fn extensions_wait(&self) -> bool {
+        self.extensions.values().all(|extension| {
+            let next = extension.next.as_ref();
+            next.is_some_and(|next| !next.is_closed())
+        })
     }
 }
 
@@ -112,6 +119,18 @@ impl Api {
     /// Waits until everybody waits for an event: then the environment may be frozen, or used.
     pub(super) async fn idle(&self) {
         self.wait_for(|state| state.is_idle(self.concurrency).then_some(()))
+            .await;
+    }
+
+    /// Waits until the runtime waits for an event.
+    pub(super) async fn runtime_waits(&self) {
+        self.wait_for(|state| (state.waiting() > 0).then_some(()))
+            .await;
+    }
+
+    /// Waits until the runtime waits for an event, be it one of several, and so does every extension.
+    pub(super) async fn asked(&self) {
+        self.wait_for(|state| (state.waiting() > 0 && state.extensions_wait()).then_some(()))
             .await;
     }
 
@@ -309,7 +328,7 @@ async fn register(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) 
             .extensions
             .insert(id.clone(), Extension { events, next: None })
     });
-    let body = json!({ "functionName": "function", "functionVersion": "$LATEST", "handler": "bootstrap", "accountId": super::environment::ACCOUNT });
+    let body = json!({ "functionName": "function", "functionVersion": "$LATEST", "handler": "bootstrap", "accountId": ACCOUNT });
     ([("Lambda-Extension-Identifier", id)], Json(body)).into_response()
 }
 

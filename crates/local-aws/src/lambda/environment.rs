@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use anyhow::Context as _;
 use rustix::process::Pid;
 use tempfile::TempDir;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,14 +17,11 @@ use uuid::Uuid;
 
 use super::{
     Config, FunctionError, Outcome, TMP,
-    api::{Api, Event, Reply},
+    api::{ACCOUNT, Api, Event, Reply},
     lock,
     process::{Log, Process},
 };
 use crate::server::Server;
-
-/// An account that nobody has.
-pub(super) const ACCOUNT: &str = "123456789012";
 
 const REGION: &str = "us-east-1";
 
@@ -32,6 +30,9 @@ const INIT: Duration = Duration::from_secs(10);
 
 /// For what a process posted last to arrive after its end.
 const LAST_WORDS: Duration = Duration::from_millis(20);
+
+/// How long after its answer a process is waited for to ask for more.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Between SIGTERM and SIGKILL: 500 ms with an internal extension, without any no SIGTERM is sent
 /// at all.
@@ -46,6 +47,8 @@ pub(super) fn arn(function: &str) -> String {
 pub struct Environment {
     config: Config,
     tmp: TempDir,
+    /// Where its program lies, if it runs as another user.
+    _code: Option<TempDir>,
     api: Arc<Api>,
     server: tokio::sync::OnceCell<Server>,
     process: tokio::sync::Mutex<Option<Arc<Process>>>,
@@ -60,15 +63,27 @@ pub(super) type Reserved = OwnedSemaphorePermit;
 
 impl Environment {
     pub(super) fn create(config: Config) -> anyhow::Result<Self> {
-        let tmp = tempfile::Builder::new().prefix("lambda-").tempdir()?;
-        if let Some(user) = config.user {
-            std::os::unix::fs::chown(tmp.path(), Some(user), Some(user))?;
+        let directory = || {
+            let directory = tempfile::Builder::new().prefix("lambda-").tempdir()?;
+            std::os::unix::fs::chown(directory.path(), config.user, config.user)?;
+            anyhow::Ok(directory)
+        };
+        let tmp = directory()?;
+        let code = config.user.map(|_| directory()).transpose()?;
+        let mut config = config;
+        if let (Some(code), Some(program)) = (&code, config.command.first_mut()) {
+            // The other user may have no way to where it was built.
+            let copy = code.path().join("bootstrap");
+            std::fs::copy(&program, &copy)
+                .with_context(|| format!("could not copy {}", program.display()))?;
+            *program = copy;
         }
         let slots = usize::try_from(config.concurrency)?;
         Ok(Self {
             api: Api::new(config.concurrency),
             config,
             tmp,
+            _code: code,
             server: tokio::sync::OnceCell::new(),
             process: tokio::sync::Mutex::default(),
             log: Log::default(),
@@ -158,6 +173,8 @@ impl Environment {
         };
         if finished {
             self.settle(process, reserved, deadline);
+            // Until then it may log what belongs to this invocation, unless late work keeps it.
+            let _ = tokio::time::timeout(LAST_LINES, self.api.asked()).await;
         } else {
             self.end(&process).await;
         }
@@ -175,8 +192,14 @@ impl Environment {
     async fn answer(&self, event: Event, process: &Process) -> Reply {
         let request_id = event.request_id.clone();
         let gone = |how: &str| (Err(FunctionError::exited(&request_id, how)), Instant::now());
-        let Some(reply) = self.api.dispatch(event) else {
-            return gone("without providing a reason");
+        let reply = async {
+            loop {
+                self.api.runtime_waits().await;
+                // Unless another request was quicker.
+                if let Some(reply) = self.api.dispatch(event.clone()) {
+                    return reply.await;
+                }
+            }
         };
         let ended = async {
             let how = process.ended().await;

@@ -80,17 +80,17 @@ impl Process {
     }
 
     pub(super) fn freeze(&self) {
-        self.signal_all(Signal::STOP);
+        self.each(|pid| send(pid, Signal::STOP));
     }
 
     pub(super) fn thaw(&self) {
-        self.signal_all(Signal::CONT);
+        self.each(|pid| send(pid, Signal::CONT));
     }
 
     /// Asks it to end, and kills it if it has not within `grace`.
     pub(super) async fn terminate(&self, grace: Duration) {
         self.thaw();
-        let _ = kill_process(self.pid, Signal::TERM);
+        send(self.pid, Signal::TERM);
         if tokio::time::timeout(grace, self.ended()).await.is_err() {
             self.kill();
             self.ended().await;
@@ -98,7 +98,15 @@ impl Process {
     }
 
     pub(super) fn kill(&self) {
-        self.signal_all(Signal::KILL);
+        // Stopped first: what is below a process that is gone already could not be found any more.
+        let mut all = Vec::new();
+        self.each(|pid| {
+            send(pid, Signal::STOP);
+            all.push(pid);
+        });
+        for pid in all {
+            send(pid, Signal::KILL);
+        }
     }
 
     /// A field of `/proc/<pid>/status` in KiB, such as `VmHWM`, the most memory that it held at any
@@ -116,9 +124,9 @@ impl Process {
         self.pid
     }
 
-    fn signal_all(&self, signal: Signal) {
+    fn each(&self, mut act: impl FnMut(Pid)) {
         if !self.has_ended() {
-            signal_tree(self.pid, signal);
+            each_below(self.pid, &mut act);
         }
     }
 }
@@ -129,10 +137,15 @@ impl Drop for Process {
     }
 }
 
-/// Signals a process and everything below it, from the top, so that none of them starts another in
-/// between.
-fn signal_tree(pid: Pid, signal: Signal) {
+/// Sends a signal to a process that may be gone already.
+fn send(pid: Pid, signal: Signal) {
     let _ = kill_process(pid, signal);
+}
+
+/// Acts on a process and then on everything below it: one that is stopped from the top starts no
+/// other in between.
+fn each_below(pid: Pid, act: &mut impl FnMut(Pid)) {
+    act(pid);
     let threads = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()));
     for thread in threads.into_iter().flatten().flatten() {
         let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
@@ -140,7 +153,7 @@ fn signal_tree(pid: Pid, signal: Signal) {
             .split_ascii_whitespace()
             .filter_map(|id| Pid::from_raw(id.parse().ok()?))
         {
-            signal_tree(child, signal);
+            each_below(child, act);
         }
     }
 }
