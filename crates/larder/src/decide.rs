@@ -1,0 +1,113 @@
+//! What is to be done with an entry: a pure function of the entry and the moment.
+
+use std::time::Duration;
+
+use crate::{clock::WallMillis, life::Life, policy::Refresh};
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Serve it.
+    Serve(Freshness),
+    /// Serve it at once, and load it again beside.
+    ServeAndRefresh(Freshness),
+    /// Answer that there is no value.
+    Negative,
+    /// Load it, and wait for that.
+    Load {
+        /// Whether the entry may stand in if the load fails.
+        fallback: bool,
+    },
+}
+
+/// How old what is served is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Within its fresh time.
+    Fresh,
+    /// Past it.
+    Stale,
+}
+
+/// What a decision depends on beside the entry and how it is refreshed.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// This moment.
+    pub now: WallMillis,
+    /// The newest invalidation that covers the entry: what was written then or before is not served,
+    /// fresh or stale.
+    pub invalidated: Option<WallMillis>,
+    /// Until when the origin is left alone, since a load has failed.
+    pub probe_after: Option<WallMillis>,
+    /// From 0 to 1, drawn anew for each decision.
+    pub random: f64,
+}
+
+impl Circumstances {
+    /// Nothing but the moment, and the draw that makes no early refresh.
+    #[must_use]
+    pub const fn at(now: WallMillis) -> Self {
+        Self {
+            now,
+            invalidated: None,
+            probe_after: None,
+            random: 1.0,
+        }
+    }
+}
+
+/// Decides what is to be done with `entry`, if there is one.
+#[must_use]
+pub fn decide(entry: Option<&Life>, refresh: Refresh, at: &Circumstances) -> Decision {
+    const MISS: Decision = Decision::Load { fallback: false };
+    let Some(life) = entry else { return MISS };
+    let invalid = at
+        .invalidated
+        .is_some_and(|invalidated| life.created <= invalidated);
+    if invalid || at.now >= life.stale_until {
+        return MISS;
+    }
+    if life.negative {
+        return Decision::Negative;
+    }
+    let throttled = at.probe_after.is_some_and(|after| at.now < after);
+    if at.now < life.fresh_until {
+        return if !throttled && is_due(life, refresh, at) {
+            Decision::ServeAndRefresh(Freshness::Fresh)
+        } else {
+            Decision::Serve(Freshness::Fresh)
+        };
+    }
+    if throttled {
+        return Decision::Serve(Freshness::Stale);
+    }
+    if at.now < life.revalidate_until {
+        return Decision::ServeAndRefresh(Freshness::Stale);
+    }
+    Decision::Load { fallback: true }
+}
+
+/// Whether an entry that is still fresh is loaded again all the same.
+fn is_due(life: &Life, refresh: Refresh, at: &Circumstances) -> bool {
+    let left = life.fresh_until.since(at.now);
+    match refresh {
+        Refresh::Never => false,
+        Refresh::AtPercent(percent) => {
+            let whole = life.fresh_until.since(life.created).as_millis();
+            let over = whole.saturating_sub(left.as_millis());
+            over.saturating_mul(100) >= whole.saturating_mul(u128::from(percent))
+        }
+        Refresh::XFetch { beta } => lead(life.load_cost, beta, at.random) >= left.as_secs_f64(),
+    }
+}
+
+/// By how many seconds a load is begun early: its own time, stretched by a draw from an exponential
+/// distribution.
+fn lead(load_cost: Duration, beta: f64, random: f64) -> f64 {
+    // Not 0, whose logarithm would be infinite: every entry would be due at once.
+    load_cost.as_secs_f64() * beta * -random.clamp(f64::MIN_POSITIVE, 1.0).ln()
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;
