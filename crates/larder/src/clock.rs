@@ -44,7 +44,7 @@ impl fmt::Display for WallMillis {
 }
 
 /// Tells the time.
-pub trait Clock: Send + Sync {
+pub trait Clock: fmt::Debug + Send + Sync {
     /// This moment.
     fn now(&self) -> WallMillis;
 }

@@ -1,7 +1,5 @@
 //! What is to be done with an entry: a pure function of the entry and the moment.
 
-use std::time::Duration;
-
 use crate::{clock::WallMillis, life::Life, policy::Refresh};
 
 /// What is to be done.
@@ -97,15 +95,24 @@ fn is_due(life: &Life, refresh: Refresh, at: &Circumstances) -> bool {
             let over = whole.saturating_sub(left.as_millis());
             over.saturating_mul(100) >= whole.saturating_mul(u128::from(percent))
         }
-        Refresh::XFetch { beta } => lead(life.load_cost, beta, at.random) >= left.as_secs_f64(),
+        Refresh::XFetch { beta } => {
+            let (left, scale) = (left.as_secs_f64(), life.load_cost.as_secs_f64() * beta);
+            // Far from its end, without a logarithm: nothing is drawn that far out.
+            left <= scale * FARTHEST && lead(scale, at.random) >= left
+        }
     }
 }
 
-/// By how many seconds a load is begun early: its own time, stretched by a draw from an exponential
-/// distribution.
-fn lead(load_cost: Duration, beta: f64, random: f64) -> f64 {
+/// The smallest draw that counts as one: an `f64` has 53 bits.
+const SMALLEST: f64 = f64::EPSILON / 2.0;
+
+/// What no logarithm of a draw is beyond: `-ln(SMALLEST)` is 36.7.
+const FARTHEST: f64 = 37.0;
+
+/// By how many seconds a load is begun early: a draw from an exponential distribution of mean `scale`.
+fn lead(scale: f64, random: f64) -> f64 {
     // Not 0, whose logarithm would be infinite: every entry would be due at once.
-    load_cost.as_secs_f64() * beta * -random.clamp(f64::MIN_POSITIVE, 1.0).ln()
+    scale * -random.clamp(SMALLEST, 1.0).ln()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The decisions, against a model and by their properties.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;

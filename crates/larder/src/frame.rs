@@ -33,6 +33,8 @@ use crate::{clock::WallMillis, life::Life};
 const MAGIC: [u8; 4] = *b"LRDR";
 const VERSION: u8 = 1;
 const NEGATIVE: u8 = 1;
+const TAGS_AT: usize = 6;
+const CREATED_AT: usize = 16;
 const HEADER: usize = 64;
 const CHECKSUM: usize = 8;
 
@@ -206,6 +208,21 @@ impl<'a> Frame<'a> {
             payload,
         })
     }
+}
+
+/// The tags of what may be a frame, without a look at anything else: for tiers that keep marks.
+pub fn tags(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let many = Reader(bytes.get(TAGS_AT..).unwrap_or_default()).array();
+    let many = usize::from(many.map_or(0, u16::from_le_bytes)).min(MAX_TAGS);
+    let (tags, _) = bytes.get(HEADER..).unwrap_or_default().as_chunks();
+    tags.iter().take(many).map(|tag| u64::from_le_bytes(*tag))
+}
+
+/// When the load of what may be a frame began, and until when it is fresh.
+#[must_use]
+pub fn times(bytes: &[u8]) -> Option<(WallMillis, WallMillis)> {
+    let mut from = Reader(bytes.get(CREATED_AT..)?);
+    Some((from.moment()?, from.moment()?))
 }
 
 /// `len` as the number that it is written as, if it is within `most`.

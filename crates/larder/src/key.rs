@@ -1,10 +1,16 @@
 //! Keys: one builder for all tiers and all processes, so that what one writes another finds.
 //!
-//! `app:keyspace:schema:part:part…`. Every part is percent-encoded but for letters, digits, `.`, `_` and
-//! `-`, so no part can reach into the next one, whatever it holds; and none is fit to be a path or a
-//! pattern. Two different keys are never the same text.
+//! As text, `app:keyspace:schema:part:part…`. Every part is percent-encoded but for letters, digits, `.`,
+//! `_` and `-`, so no part can reach into the next one, whatever it holds; and none is fit to be a path or
+//! a pattern. Two different keys are never the same text.
+//!
+//! In memory a key is its [`Ident`]: the parts as they are, behind their lengths. It is made on the stack,
+//! so a hit in memory builds no text and allocates nothing.
 
 use std::fmt::{self, Display, Write as _};
+
+use smallvec::SmallVec;
+use twox_hash::XxHash3_64;
 
 /// The longest key, in bytes: S3 has no room for more than 1,024, prefix included ("Naming Amazon S3
 /// objects").
@@ -13,15 +19,21 @@ pub const MAX_KEY: usize = 512;
 /// What a value is found by: something that has parts, each of which prints as what tells it apart.
 ///
 /// Print ids, or hashes of what is personal: keys are in logs and in listings.
+///
+/// ```
+/// use larder::{Key, KeyWriter};
+///
+/// struct Report { ticker: String, day: u32 }
+///
+/// impl Key for Report {
+///     fn write(&self, to: &mut KeyWriter) {
+///         to.text(&self.ticker).part(self.day);
+///     }
+/// }
+/// ```
 pub trait Key {
     /// Gives all parts, always as many.
     fn write(&self, to: &mut KeyWriter);
-}
-
-/// A key in the making.
-#[derive(Clone, Debug)]
-pub struct KeyWriter {
-    text: String,
 }
 
 /// A key that is longer than [`MAX_KEY`].
@@ -34,48 +46,155 @@ pub struct KeyTooLong {
     pub len: usize,
 }
 
-impl KeyWriter {
-    /// What all keys of a keyspace in one schema begin with.
-    pub(crate) fn new(app: &str, keyspace: &str, schema: u64) -> Self {
-        let mut writer = Self {
-            text: String::with_capacity(64),
-        };
-        encode(app, &mut writer.text);
-        writer.part(keyspace).part(format_args!("{schema:016x}"));
-        writer
-    }
+/// How many bytes the length before each part takes.
+const LENGTH: usize = size_of::<u32>();
 
+/// A key in the making.
+#[derive(Clone, Debug)]
+pub struct KeyWriter {
+    bytes: SmallVec<[u8; 64]>,
+}
+
+impl KeyWriter {
     /// Adds a part.
-    pub fn part(&mut self, part: impl Display) -> &mut Self {
-        self.text.push(':');
-        // Writing to a string fails only where the part itself does.
-        let _ = write!(Encoding(&mut self.text), "{part}");
+    #[inline]
+    pub fn text(&mut self, part: &str) -> &mut Self {
+        self.length(part.len());
+        self.bytes.extend_from_slice(part.as_bytes());
         self
     }
 
-    pub(crate) fn finish(self) -> Result<String, KeyTooLong> {
-        let len = self.text.len();
-        if len <= MAX_KEY {
-            Ok(self.text)
-        } else {
-            Err(KeyTooLong { len })
+    /// Adds a part, as it prints.
+    pub fn part(&mut self, part: impl Display) -> &mut Self {
+        let at = self.bytes.len();
+        self.length(0);
+        let from = self.bytes.len();
+        // Writing to bytes fails only where the part itself does.
+        let _ = write!(Appending(&mut self.bytes), "{part}");
+        let len = u32::try_from(self.bytes.len() - from).unwrap_or(u32::MAX);
+        if let Some(length) = self.bytes.get_mut(at..from) {
+            length.copy_from_slice(&len.to_le_bytes());
         }
+        self
+    }
+
+    #[inline]
+    fn length(&mut self, len: usize) {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.bytes.extend_from_slice(&len.to_le_bytes());
     }
 }
 
-/// Encodes what is printed to it.
-struct Encoding<'a>(&'a mut String);
+/// Prints to the end of bytes.
+struct Appending<'a>(&'a mut SmallVec<[u8; 64]>);
 
-impl fmt::Write for Encoding<'_> {
+impl fmt::Write for Appending<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        encode(text, self.0);
+        self.0.extend_from_slice(text.as_bytes());
         Ok(())
     }
 }
 
-fn encode(text: &str, into: &mut String) {
-    for byte in text.bytes() {
-        match char::from(byte) {
+/// A key as it is told apart in this process: the schema, then each part behind its length.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Ident(SmallVec<[u8; 64]>);
+
+impl Ident {
+    #[inline]
+    pub(crate) fn new(schema: u64, key: &(impl Key + ?Sized)) -> Self {
+        let mut bytes = SmallVec::new();
+        bytes.extend_from_slice(&schema.to_le_bytes());
+        let mut writer = KeyWriter { bytes };
+        key.write(&mut writer);
+        Self(writer.bytes)
+    }
+
+    /// How many bytes it takes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The parts, without the schema.
+    fn body(&self) -> &[u8] {
+        self.0.get(size_of::<u64>()..).unwrap_or_default()
+    }
+
+    /// What it is called wherever bytes are kept.
+    pub(crate) fn text(
+        &self,
+        app: &str,
+        keyspace: &str,
+        schema: u64,
+    ) -> Result<String, KeyTooLong> {
+        let mut text = String::with_capacity(64 + self.0.len());
+        encode(app.as_bytes(), &mut text);
+        text.push(':');
+        encode(keyspace.as_bytes(), &mut text);
+        let _ = write!(text, ":{schema:016x}");
+        for (_, part) in Parts::of(self.body()) {
+            text.push(':');
+            encode(part, &mut text);
+        }
+        match text.len() {
+            len @ ..=MAX_KEY => {
+                debug_assert!(text.is_ascii(), "{len}");
+                Ok(text)
+            }
+            len => Err(KeyTooLong { len }),
+        }
+    }
+
+    /// Hashes of all that it begins with, from none of its parts to all of them, whatever its schema
+    /// is. `seed` tells keyspaces apart.
+    pub(crate) fn prefixes(&self, seed: u64) -> impl Iterator<Item = u64> {
+        let body = self.body();
+        let ends = std::iter::once(0).chain(Parts::of(body).map(|(end, _)| end));
+        ends.map(move |end| {
+            let prefix = body.get(..end).unwrap_or_default();
+            XxHash3_64::oneshot_with_seed(seed, prefix)
+        })
+    }
+
+    /// The hash of all its parts, whatever its schema is.
+    pub(crate) fn hash(&self, seed: u64) -> u64 {
+        XxHash3_64::oneshot_with_seed(seed, self.body())
+    }
+}
+
+impl fmt::Debug for Ident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = Parts::of(self.body()).map(|(_, part)| String::from_utf8_lossy(part));
+        f.debug_list().entries(parts).finish()
+    }
+}
+
+/// The parts of a key, each with where it ends.
+struct Parts<'a> {
+    of: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn of(of: &'a [u8]) -> Self {
+        Self { of, at: 0 }
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = (usize, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (length, rest) = self.of.get(self.at..)?.split_at_checked(LENGTH)?;
+        let length = u32::from_le_bytes(length.try_into().ok()?);
+        let part = rest.get(..usize::try_from(length).ok()?)?;
+        self.at += LENGTH + part.len();
+        Some((self.at, part))
+    }
+}
+
+fn encode(bytes: &[u8], into: &mut String) {
+    for byte in bytes {
+        match char::from(*byte) {
             plain @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-') => into.push(plain),
             _ => {
                 let _ = write!(into, "%{byte:02X}");
@@ -86,13 +205,13 @@ fn encode(text: &str, into: &mut String) {
 
 impl Key for str {
     fn write(&self, to: &mut KeyWriter) {
-        to.part(self);
+        to.text(self);
     }
 }
 
 impl Key for String {
     fn write(&self, to: &mut KeyWriter) {
-        to.part(self);
+        to.text(self);
     }
 }
 
@@ -100,6 +219,11 @@ impl Key for u64 {
     fn write(&self, to: &mut KeyWriter) {
         to.part(self);
     }
+}
+
+/// The only key of a keyspace that holds one value.
+impl Key for () {
+    fn write(&self, _: &mut KeyWriter) {}
 }
 
 impl<K: Key + ?Sized> Key for &K {
@@ -130,15 +254,14 @@ mod tests {
     use super::*;
 
     fn key(key: &impl Key) -> Result<String, KeyTooLong> {
-        let mut writer = KeyWriter::new("larder", "reports", 0xabc);
-        key.write(&mut writer);
-        writer.finish()
+        Ident::new(0xabc, key).text("larder", "reports", 0xabc)
     }
 
     #[test]
     fn a_key_is_plain_text_that_a_person_can_read() {
         let text = key(&("D05.SI", "2026-11-21", 7_u64)).unwrap();
         assert_eq!(text, "larder:reports:0000000000000abc:D05.SI:2026-11-21:7");
+        assert_eq!(key(&()).unwrap(), "larder:reports:0000000000000abc");
     }
 
     #[test]
@@ -161,9 +284,24 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_key_lies_under_its_leading_parts_and_under_no_other() {
+        let under = |key: &dyn Fn() -> Ident, prefix: Ident| {
+            key().prefixes(1).any(|hash| hash == prefix.hash(1))
+        };
+        let report = || Ident::new(7, &("D05.SI", "2026-11-21"));
+        assert!(under(&report, Ident::new(0, &())));
+        assert!(under(&report, Ident::new(0, &"D05.SI")));
+        assert!(under(&report, report()));
+        assert!(!under(&report, Ident::new(7, &"D05")));
+        assert!(!under(&report, Ident::new(7, &"2026-11-21")));
+        assert!(!report().prefixes(2).any(|hash| hash == report().hash(1)));
+    }
+
     proptest! {
         #[test]
-        fn different_keys_are_different_texts(one: (String, String), other: (String, String)) {
+        fn different_keys_are_different_texts_and_idents(one: (String, String), other: (String, String)) {
+            prop_assert_eq!(one == other, Ident::new(1, &one) == Ident::new(1, &other));
             if let (Ok(first), Ok(second)) = (key(&one), key(&other)) {
                 prop_assert_eq!(one == other, first == second);
                 prop_assert!(first.bytes().all(|byte| byte.is_ascii_graphic()));

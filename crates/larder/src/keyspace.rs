@@ -2,12 +2,10 @@
 
 use std::{fmt, marker::PhantomData};
 
+use serde::{Serialize, de::DeserializeOwned};
 use twox_hash::XxHash3_64;
 
-use crate::{
-    key::{Key, KeyTooLong, KeyWriter},
-    policy::Policy,
-};
+use crate::{codec::Codec, key::Key, policy::Policy, scope::Scope};
 
 /// Values of type `V` under keys of type `K`, stated once, as a constant:
 ///
@@ -15,31 +13,62 @@ use crate::{
 /// use std::time::Duration;
 /// use larder::{Keyspace, Policy};
 ///
-/// struct Report;
-///
 /// const POLICY: Policy = Policy::fresh(Duration::from_hours(4));
-/// static REPORTS: Keyspace<(&str, &str), Report> = Keyspace::new("reports", 1, POLICY);
-///
-/// let key = REPORTS.key("larder", &("D05.SI", "2026-11-21")).unwrap();
-/// assert!(key.starts_with("larder:reports:") && key.ends_with(":D05.SI:2026-11-21"));
+/// static REPORTS: Keyspace<(String, String), String> = Keyspace::new("reports", 1, POLICY);
+/// assert_eq!(REPORTS.name(), "reports");
 /// ```
 pub struct Keyspace<K: ?Sized, V> {
     name: &'static str,
     edition: u32,
     policy: Policy,
+    codec: Codec<V>,
+    secrecy: Secrecy,
     types: PhantomData<fn(&K) -> V>,
 }
 
-impl<K: ?Sized, V> Keyspace<K, V> {
+/// Who may read a keyspace's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Secrecy {
+    /// Whoever may read the tier.
+    Open,
+    /// This process alone.
+    MemoryOnly,
+}
+
+impl<K: ?Sized, V: Serialize + DeserializeOwned> Keyspace<K, V> {
     /// A keyspace called `name`. `edition` goes up whenever `V` changes what it is encoded as: two
     /// versions of a program that run side by side then keep their entries apart.
     #[must_use]
     pub const fn new(name: &'static str, edition: u32, policy: Policy) -> Self {
+        Self::with_codec(name, edition, policy, Codec::postcard())
+    }
+}
+
+impl<K: ?Sized, V> Keyspace<K, V> {
+    /// The same, with values written by `codec`.
+    #[must_use]
+    pub const fn with_codec(
+        name: &'static str,
+        edition: u32,
+        policy: Policy,
+        codec: Codec<V>,
+    ) -> Self {
         Self {
             name,
             edition,
             policy,
+            codec,
+            secrecy: Secrecy::Open,
             types: PhantomData,
+        }
+    }
+
+    /// The same, kept nowhere but in memory: for secrets.
+    #[must_use]
+    pub const fn memory_only(self) -> Self {
+        Self {
+            secrecy: Secrecy::MemoryOnly,
+            ..self
         }
     }
 
@@ -55,20 +84,32 @@ impl<K: ?Sized, V> Keyspace<K, V> {
         &self.policy
     }
 
-    /// What its entries' frames bear: the same for the same name and edition, on every machine.
+    pub(crate) const fn codec(&self) -> &Codec<V> {
+        &self.codec
+    }
+
+    pub(crate) const fn secrecy(&self) -> Secrecy {
+        self.secrecy
+    }
+
+    /// What its entries' frames bear: the same for the same name, edition and codec on every machine.
     #[must_use]
     pub fn schema(&self) -> u64 {
         let edition = u64::from(self.edition);
-        XxHash3_64::oneshot_with_seed(edition, self.name.as_bytes())
+        let text = format!("{}/{}", self.name, self.codec.name());
+        XxHash3_64::oneshot_with_seed(edition, text.as_bytes())
     }
-}
 
-impl<K: Key + ?Sized, V> Keyspace<K, V> {
-    /// What `key` is called in every tier of the application `app`.
-    pub fn key(&self, app: &str, key: &K) -> Result<String, KeyTooLong> {
-        let mut writer = KeyWriter::new(app, self.name, self.schema());
-        key.write(&mut writer);
-        writer.finish()
+    /// All of its entries, of whatever edition.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope::keyspace(self.name)
+    }
+
+    /// Those of its entries whose keys begin with the parts of `prefix`.
+    #[must_use]
+    pub fn under(&self, prefix: &(impl Key + ?Sized)) -> Scope {
+        Scope::under(self.name, prefix)
     }
 }
 
@@ -77,8 +118,10 @@ impl<K: ?Sized, V> fmt::Debug for Keyspace<K, V> {
         f.debug_struct("Keyspace")
             .field("name", &self.name)
             .field("edition", &self.edition)
+            .field("codec", &self.codec)
+            .field("secrecy", &self.secrecy)
             .field("policy", &self.policy)
-            .finish_non_exhaustive()
+            .finish()
     }
 }
 
@@ -91,26 +134,18 @@ mod tests {
     const POLICY: Policy = Policy::fresh(Duration::from_mins(5));
 
     #[test]
-    fn another_edition_or_name_has_another_schema_and_other_keys() {
-        let first = Keyspace::<str, ()>::new("reports", 1, POLICY);
-        let second = Keyspace::<str, ()>::new("reports", 2, POLICY);
-        let other = Keyspace::<str, ()>::new("tokens", 1, POLICY);
-        assert_ne!(first.schema(), second.schema());
-        assert_ne!(first.schema(), other.schema());
-        assert_ne!(first.key("app", "x"), second.key("app", "x"));
-        assert_eq!(
-            first.key("app", "x"),
-            Keyspace::<str, u8>::new("reports", 1, POLICY).key("app", "x")
-        );
+    fn another_edition_name_or_codec_has_another_schema() {
+        let schema = |name, edition| Keyspace::<str, String>::new(name, edition, POLICY).schema();
+        assert_ne!(schema("reports", 1), schema("reports", 2));
+        assert_ne!(schema("reports", 1), schema("tokens", 1));
+        let bytes = Keyspace::<str, _>::with_codec("reports", 1, POLICY, Codec::bytes());
+        assert_ne!(schema("reports", 1), bytes.schema());
     }
 
     #[test]
     fn the_schema_is_the_same_on_every_machine() {
         let keyspace = Keyspace::<str, ()>::new("reports", 1, POLICY);
-        // As Python's xxhash says: xxh3_64_hexdigest(b"reports", seed=1).
-        assert_eq!(
-            keyspace.key("app", "x").unwrap(),
-            "app:reports:968ee33c8ae04821:x"
-        );
+        // As Python's xxhash says: xxh3_64_hexdigest(b"reports/postcard", seed=1).
+        assert_eq!(format!("{:016x}", keyspace.schema()), "10970a9334f1d278");
     }
 }

@@ -1,16 +1,45 @@
 #![doc = include_str!("../README.md")]
 
+mod breaker;
+mod cache;
 mod clock;
+mod codec;
+mod coherence;
 mod decide;
+mod entry;
+mod error;
+mod failures;
+mod flight;
 pub mod frame;
+mod guard;
+mod invocation;
 mod key;
 mod keyspace;
 mod life;
+mod load;
+mod memory;
 mod policy;
+mod scope;
+mod search;
+mod space;
+mod stats;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod tier;
+mod unsent;
+mod write;
 
+pub use cache::{Cache, CacheBuilder};
 pub use clock::{Clock, SystemClock, WallMillis};
+pub use codec::{Codec, CodecError};
 pub use decide::{Circumstances, Decision, Freshness, decide};
+pub use entry::{Cached, Entry, Load, Loaded, Lookup, Receipt, Source, Version};
+pub use error::{Error, LoadError};
+pub use invocation::{Drained, Invocation, Leftover};
 pub use key::{Key, KeyTooLong, KeyWriter, MAX_KEY};
 pub use keyspace::Keyspace;
 pub use life::Life;
-pub use policy::{Policy, Refresh};
+pub use policy::{Lease, Policy, Refresh};
+pub use scope::{MAX_MARKS, Mark, Scope};
+pub use space::Space;
+pub use stats::{Counts, Loads, Row, Stats};

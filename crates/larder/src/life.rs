@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::{clock::WallMillis, policy::Policy};
 
-/// When an entry was written and until when it serves for what. A copy in another tier has the same.
+/// When an entry was loaded and until when it serves for what. A copy in another tier has the same.
 ///
 /// No deadline is before the one above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {
-    /// When it was written first.
+    /// When its load began: what was invalidated then or later is not in it.
     pub created: WallMillis,
     /// Until when it is fresh.
     pub fresh_until: WallMillis,
@@ -24,7 +24,7 @@ pub struct Life {
 }
 
 impl Life {
-    /// The life of a value that is written now and took `load_cost` to load. `random`, from 0 to 1,
+    /// The life of a value that has been loaded now and took `load_cost`. `random`, from 0 to 1,
     /// is where in the jitter's range it falls: 1 leaves it the whole of its fresh time.
     #[must_use]
     pub fn of_value(policy: &Policy, now: WallMillis, load_cost: Duration, random: f64) -> Self {
@@ -51,6 +51,27 @@ impl Life {
             stale_until: until,
             load_cost,
             negative: true,
+        }
+    }
+
+    /// The same, begun at `start`, if that is earlier.
+    #[must_use]
+    pub fn begun(self, start: WallMillis) -> Self {
+        Self {
+            created: self.created.min(start),
+            ..self
+        }
+    }
+
+    /// The same, not served any longer than until `until`: a token's own expiry.
+    #[must_use]
+    pub fn until(self, until: WallMillis) -> Self {
+        let until = until.max(self.created);
+        Self {
+            fresh_until: self.fresh_until.min(until),
+            revalidate_until: self.revalidate_until.min(until),
+            stale_until: self.stale_until.min(until),
+            ..self
         }
     }
 

@@ -24,6 +24,16 @@ pub struct Policy {
     pub(crate) negative: Duration,
     pub(crate) jitter_percent: u8,
     pub(crate) refresh: Refresh,
+    pub(crate) load_soft: Option<Duration>,
+    pub(crate) load_hard: Option<Duration>,
+    pub(crate) lease: Option<Lease>,
+}
+
+/// How processes agree that one of them loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub(crate) time: Duration,
+    pub(crate) wait: Duration,
 }
 
 /// When an entry that is still fresh is loaded again.
@@ -56,6 +66,9 @@ impl Policy {
             negative: Duration::ZERO,
             jitter_percent: 0,
             refresh: Refresh::XFetch { beta: 1.0 },
+            load_soft: None,
+            load_hard: None,
+            lease: None,
         }
     }
 
@@ -102,6 +115,43 @@ impl Policy {
     #[must_use]
     pub const fn refresh(self, refresh: Refresh) -> Self {
         Self { refresh, ..self }
+    }
+
+    /// A load that takes longer than this goes on beside, if a stale value can be served meanwhile.
+    #[must_use]
+    pub const fn soft_timeout(self, time: Duration) -> Self {
+        Self {
+            load_soft: Some(time),
+            ..self
+        }
+    }
+
+    /// A load that takes longer than this is given up. Without it, it has the invocation's time.
+    #[must_use]
+    pub const fn hard_timeout(self, time: Duration) -> Self {
+        Self {
+            load_hard: Some(time),
+            ..self
+        }
+    }
+
+    /// Of all processes one loads, for at most `time`; the others serve what is stale, or wait for the
+    /// value for at most `wait` and then load all the same. Needs a shared tier, and saves the origin;
+    /// it excludes nobody from anything.
+    #[must_use]
+    pub const fn lease(self, time: Duration, wait: Duration) -> Self {
+        Self {
+            lease: Some(Lease { time, wait }),
+            ..self
+        }
+    }
+
+    /// The same, fresh for `time`.
+    pub(crate) const fn fresh_for(self, time: Duration) -> Self {
+        Self {
+            fresh: time,
+            ..self
+        }
     }
 
     /// How long the origin is left alone after a load that failed while a stale value was there.

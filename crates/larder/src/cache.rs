@@ -1,0 +1,333 @@
+//! The cache: one a process, and what is set up once for it.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    clock::{Clock, SystemClock, WallMillis},
+    coherence::Coherence,
+    entry::Receipt,
+    failures::Failures,
+    flight::Flights,
+    guard::Guarded,
+    invocation::Invocation,
+    keyspace::Keyspace,
+    memory::Memory,
+    scope::{Mark, Scope},
+    space::Space,
+    stats::{Counter, Loads, Row, SpaceCounters, Stats},
+    tier::{ReadBatch, Tier, TierError, WriteBatch},
+    unsent::Unsent,
+};
+
+/// Tiers, and what is known of them. A clone is the same cache.
+#[derive(Clone)]
+pub struct Cache {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) app: String,
+    pub(crate) enabled: bool,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) tiers: Vec<Guarded>,
+    /// Which of them keeps the marks that all processes agree on.
+    pub(crate) authority: Option<usize>,
+    pub(crate) coherence: Coherence,
+    pub(crate) flights: Flights,
+    pub(crate) failures: Failures,
+    pub(crate) unsent: Unsent,
+    /// Who asks for leases: this cache, in this process.
+    pub(crate) owner: String,
+    timeout: Duration,
+    dropped: Arc<Counter>,
+    spaces: Mutex<Vec<Arc<SpaceCounters>>>,
+}
+
+/// Sets up a [`Cache`]. Nothing is connected or opened before it is used.
+#[derive(Debug)]
+pub struct CacheBuilder {
+    app: String,
+    enabled: bool,
+    clock: Box<dyn Clock>,
+    memory: Option<u64>,
+    tiers: Vec<Arc<dyn Tier>>,
+    timeout: Duration,
+    max_unverified: Duration,
+}
+
+impl Cache {
+    /// A cache of the application `app`, whose processes share their entries.
+    #[must_use]
+    pub fn builder(app: impl Into<String>) -> CacheBuilder {
+        CacheBuilder {
+            app: app.into(),
+            enabled: true,
+            clock: Box::new(SystemClock),
+            memory: None,
+            tiers: Vec::new(),
+            timeout: Duration::from_millis(100),
+            max_unverified: Duration::from_secs(5),
+        }
+    }
+
+    /// The values of one keyspace. Make it once, and keep it.
+    #[must_use]
+    pub fn space<K: ?Sized, V>(&self, keyspace: &'static Keyspace<K, V>) -> Space<K, V> {
+        let counters = {
+            let mut spaces = self.spaces();
+            let known = spaces
+                .iter()
+                .find(|counters| counters.keyspace == keyspace.name());
+            known.cloned().unwrap_or_else(|| {
+                let tiers = self.inner.tiers.len();
+                let counters = Arc::new(SpaceCounters::new(keyspace.name(), tiers));
+                spaces.push(Arc::clone(&counters));
+                counters
+            })
+        };
+        Space::new(self.clone(), keyspace, counters)
+    }
+
+    /// An invocation that begins now and has `time`, if anybody bounds it: [run](Invocation::run) its
+    /// handler in it.
+    #[must_use]
+    pub fn invocation(&self, time: Option<Duration>) -> Invocation {
+        Invocation::new(time, self.inner.timeout, Arc::clone(&self.inner.dropped))
+    }
+
+    /// From now on nothing that was loaded so far and that any of `scopes` covers is served, in this
+    /// process; in others, once they have asked for news, which they do every `max_unverified`.
+    pub async fn invalidate(&self, scopes: impl IntoIterator<Item = Scope>) -> Receipt {
+        let at = self.now();
+        let marks: Vec<_> = scopes.into_iter().map(|scope| Mark { scope, at }).collect();
+        if marks.iter().any(|mark| mark.scope == Scope::ALL)
+            && let Some(memory) = &self.inner.memory
+        {
+            memory.clear();
+        }
+        self.write_marks(&marks, &[]).await
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn snapshot(&self) -> Stats {
+        let mut stats = Stats {
+            dropped: self.inner.dropped.get(),
+            ..Stats::default()
+        };
+        if let Some(memory) = &self.inner.memory {
+            (stats.memory_entries, stats.memory_bytes) = memory.size();
+        }
+        for space in self.spaces().iter() {
+            let names = self.inner.tiers.iter().map(Guarded::name);
+            let tiers = names.zip(&space.tiers);
+            let memory = self.inner.memory.iter().map(|_| ("memory", &space.memory));
+            stats.tiers.extend(memory.chain(tiers).map(|(tier, counters)| Row {
+                keyspace: space.keyspace,
+                tier,
+                counts: counters.counts(),
+            }));
+            stats.loads.push(Loads {
+                keyspace: space.keyspace,
+                loads: space.loads.get(),
+                errors: space.load_errors.get(),
+            });
+        }
+        stats
+    }
+
+    /// Drops from memory what has died. Nothing else does, short of eviction; call it when there is
+    /// time, at the end of an invocation.
+    pub fn sweep(&self) {
+        if let Some(memory) = &self.inner.memory {
+            memory.sweep(self.now());
+        }
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> WallMillis {
+        self.inner.clock.now()
+    }
+
+    /// Notes `marks` here and in every tier, and deletes the entries at `removes` there.
+    pub(crate) async fn write_marks(&self, marks: &[Mark], removes: &[&str]) -> Receipt {
+        // Here first: nobody in this process is to be served what is being invalidated.
+        self.inner.coherence.note(marks);
+        let writes = self.inner.tiers.iter().enumerate().map(async |(index, tier)| {
+            let batch = WriteBatch {
+                marks,
+                removes,
+                ..WriteBatch::new(&self.inner.app, self.now())
+            };
+            let result = tier.write(batch).await;
+            if result.is_err() && tier.is_shared() {
+                self.inner.unsent.push(index, marks);
+            }
+            result
+        });
+        Receipt::of(futures_util::future::join_all(writes).await)
+    }
+
+    /// Sends what could not be sent before, if there is any.
+    pub(crate) async fn send_unsent(&self) {
+        for (index, tier) in self.inner.tiers.iter().enumerate() {
+            let marks = self.inner.unsent.take(index);
+            if marks.is_empty() {
+                continue;
+            }
+            let batch = WriteBatch {
+                marks: &marks,
+                ..WriteBatch::new(&self.inner.app, self.now())
+            };
+            if tier.write(batch).await.is_err() {
+                self.inner.unsent.push(index, &marks);
+            }
+        }
+    }
+
+    /// The tier that keeps the marks all processes agree on.
+    pub(crate) fn authority(&self) -> Option<&Guarded> {
+        self.inner.authority.and_then(|index| self.inner.tiers.get(index))
+    }
+
+    /// Since when that tier is to be asked for news.
+    pub(crate) fn news_since(&self, now: WallMillis) -> WallMillis {
+        match self.authority() {
+            Some(tier) if tier.is_shared() => self.inner.coherence.news_since(now),
+            // Nobody else writes there: all there is, once.
+            _ => WallMillis::default(),
+        }
+    }
+
+    /// Asks for news, and for the marks of `scopes`.
+    pub(crate) async fn ask_for_news(&self, scopes: &[Scope]) -> Result<(), TierError> {
+        let (now, Some(authority)) = (self.now(), self.authority()) else {
+            return Ok(());
+        };
+        let since = self.news_since(now);
+        let batch = ReadBatch {
+            app: &self.inner.app,
+            now,
+            entries: &[],
+            scopes,
+            marks_since: Some(since),
+            lease: None,
+        };
+        let answer = authority.read(batch).await?;
+        self.inner.coherence.verified(since, now, &answer.marks);
+        Ok(())
+    }
+
+    /// Whether marks may have been set that this process has not been told of, for something that was
+    /// checked at `checked`.
+    #[inline]
+    pub(crate) fn is_unverified(&self, checked: WallMillis, now: WallMillis) -> bool {
+        self.authority().is_some_and(Guarded::is_shared)
+            && !self.inner.coherence.believes(checked, now)
+    }
+
+    fn spaces(&self) -> std::sync::MutexGuard<'_, Vec<Arc<SpaceCounters>>> {
+        self.inner
+            .spaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CacheBuilder {
+    /// Off: every read goes to its origin, and nothing is written.
+    #[must_use]
+    pub fn enabled(self, enabled: bool) -> Self {
+        Self { enabled, ..self }
+    }
+
+    /// Decoded values in memory, for as many bytes as they take encoded, and some more.
+    #[must_use]
+    pub fn memory(self, bytes: u64) -> Self {
+        Self {
+            memory: Some(bytes),
+            ..self
+        }
+    }
+
+    /// One more tier, asked after those before it.
+    #[must_use]
+    pub fn tier(mut self, tier: impl Tier + 'static) -> Self {
+        self.tiers.push(Arc::new(tier));
+        self
+    }
+
+    /// How long one operation of a shared tier may take, and the failures of all of them in one
+    /// invocation. 100 ms by default.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// For how long what lies in memory or on disk is served without asking a shared tier whether it
+    /// has been invalidated. 5 s by default.
+    #[must_use]
+    pub fn max_unverified(self, time: Duration) -> Self {
+        Self {
+            max_unverified: time,
+            ..self
+        }
+    }
+
+    /// Another clock.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock + 'static) -> Self {
+        Self {
+            clock: Box::new(clock),
+            ..self
+        }
+    }
+
+    /// The cache.
+    #[must_use]
+    pub fn build(self) -> Cache {
+        let guarded = self.tiers.into_iter().enumerate();
+        let tiers: Vec<_> = guarded
+            .map(|(index, tier)| Guarded::new(tier, index, self.timeout))
+            .collect();
+        let shared = tiers.iter().position(Guarded::is_shared);
+        let authority = shared.or(if tiers.is_empty() { None } else { Some(0) });
+        let coherence = Coherence::new(self.max_unverified);
+        if authority.is_none() {
+            coherence.verified(WallMillis::default(), self.clock.now(), &[]);
+        }
+        Cache {
+            inner: Arc::new(Inner {
+                app: self.app,
+                enabled: self.enabled,
+                clock: self.clock,
+                memory: self.memory.and_then(Memory::new),
+                tiers,
+                authority,
+                coherence,
+                flights: Flights::default(),
+                failures: Failures::default(),
+                unsent: Unsent::default(),
+                owner: format!("{:016x}", fastrand::u64(..)),
+                timeout: self.timeout,
+                dropped: Arc::default(),
+                spaces: Mutex::default(),
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("app", &self.inner.app)
+            .field("enabled", &self.inner.enabled)
+            .field("tiers", &self.inner.tiers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,161 @@
+//! Single flight: one load for all who wait for the same value.
+//!
+//! The load belongs to all who wait for it, and whoever is polled polls it. So one who is cancelled, the first
+//! one too, hangs nobody; and where all are, the load is dropped.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared, WeakShared},
+};
+
+use crate::key::Ident;
+
+/// A load that several may wait for.
+pub(crate) type Flight<T> = Shared<BoxFuture<'static, T>>;
+
+/// The key, and what the load ends as: the same key may be loaded with errors of another type.
+type Route = (Ident, TypeId);
+
+/// The loads that are under way.
+#[derive(Clone, Default)]
+pub(crate) struct Flights {
+    airborne: Arc<Mutex<HashMap<Route, Airborne>>>,
+    number: Arc<AtomicU64>,
+}
+
+struct Airborne {
+    number: u64,
+    /// A `WeakShared` of the route's type.
+    flight: Box<dyn Any + Send>,
+}
+
+impl Flights {
+    /// The load of `key` that is under way, or else `load`.
+    pub(crate) fn join<T: Clone + Send + Sync + 'static>(
+        &self,
+        key: &Ident,
+        load: impl Future<Output = T> + Send + 'static,
+    ) -> Flight<T> {
+        let route = (key.clone(), TypeId::of::<T>());
+        let mut airborne = self.airborne.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(present) = airborne.get(&route)
+            && let Some(flight) = present
+                .flight
+                .downcast_ref::<WeakShared<BoxFuture<'static, T>>>()
+                .and_then(WeakShared::upgrade)
+        {
+            return flight;
+        }
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let landing = Landing {
+            flights: self.clone(),
+            route: route.clone(),
+            number,
+        };
+        let flight = async move {
+            let output = load.await;
+            drop(landing);
+            output
+        };
+        let flight = flight.boxed().shared();
+        if let Some(weak) = flight.downgrade() {
+            let flight = Box::new(weak);
+            airborne.insert(route, Airborne { number, flight });
+        }
+        flight
+    }
+}
+
+/// Takes a flight off the board when it is over: whoever comes later looks anew.
+struct Landing {
+    flights: Flights,
+    route: Route,
+    number: u64,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let airborne = &self.flights.airborne;
+        let mut airborne = airborne.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = |present: &Airborne| present.number == self.number;
+        if airborne.get(&self.route).is_some_and(ours) {
+            airborne.remove(&self.route);
+        }
+    }
+}
+
+impl fmt::Debug for Flights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flights").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::stats::Counter;
+
+    fn key() -> Ident {
+        Ident::new(0, "key")
+    }
+
+    fn load(loads: &Arc<Counter>) -> impl Future<Output = u64> + Send + use<> {
+        let loads = Arc::clone(loads);
+        async move {
+            loads.add(1);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            loads.get()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_wait_for_one_load_and_the_next_one_loads_again() {
+        let (flights, loads) = (Flights::default(), Arc::default());
+        let together = (0..10).map(|_| flights.join(&key(), load(&loads)));
+        assert_eq!(futures_util::future::join_all(together).await, [1; 10]);
+        assert_eq!(flights.join(&key(), load(&loads)).await, 2);
+        assert!(flights.airborne.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_leader_hangs_nobody() {
+        let (flights, loads) = (Flights::default(), Arc::default());
+        let leader = flights.join(&key(), load(&loads));
+        let follower = flights.join(&key(), load(&loads));
+        let cancelled = tokio::time::timeout(Duration::from_millis(5), leader).await;
+        assert!(cancelled.is_err());
+        let waited = tokio::time::timeout(Duration::from_secs(1), follower).await;
+        assert_eq!(waited, Ok(1), "the same load went on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_are_cancelled_the_load_is_dropped() {
+        let (flights, loads) = (Flights::default(), Arc::default());
+        let only = flights.join(&key(), load(&loads));
+        let _ = tokio::time::timeout(Duration::from_millis(5), only).await;
+        assert!(flights.airborne.lock().unwrap().is_empty());
+        assert_eq!(flights.join(&key(), load(&loads)).await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn loads_of_other_types_and_keys_do_not_meet() {
+        let (flights, loads) = (Flights::default(), Arc::default());
+        let number = flights.join(&key(), load(&loads));
+        let text = flights.join(&key(), async { "text" });
+        let other = flights.join(&Ident::new(1, "key"), load(&loads));
+        assert_eq!(text.await, "text");
+        assert_eq!(tokio::join!(number, other), (2, 2));
+    }
+}

@@ -1,0 +1,321 @@
+//! An invocation: what belongs to it is done while it lasts, or handed over, or counted as dropped.
+//!
+//! Between two invocations Lambda freezes the process. So a refresh that nobody waits for, or a value
+//! that is still to be written to a server, is no background task: it is polled beside the handler, in the
+//! time in which that waits for something else, and what is then left is drained, within the deadline or
+//! by an internal extension after the response.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures_util::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::FuturesUnordered,
+    task::AtomicWaker,
+};
+
+use crate::stats::Counter;
+
+type Work = BoxFuture<'static, ()>;
+
+tokio::task_local! {
+    static PRESENT: Arc<Shared>;
+}
+
+/// One invocation of a function, made by [`Cache::invocation`](crate::Cache::invocation).
+pub struct Invocation {
+    shared: Arc<Shared>,
+}
+
+/// What the handler's look-ups know of their invocation.
+pub(crate) struct Shared {
+    inbox: Mutex<Vec<Work>>,
+    waker: AtomicWaker,
+    deadline: Option<Instant>,
+    /// Tiers that have failed in it, a bit each.
+    failed: AtomicU32,
+    /// Microseconds that these failures may still cost.
+    patience: AtomicU64,
+    dropped: Arc<Counter>,
+}
+
+impl Invocation {
+    pub(crate) fn new(
+        deadline: Option<Duration>,
+        patience: Duration,
+        dropped: Arc<Counter>,
+    ) -> Self {
+        let patience = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            shared: Arc::new(Shared {
+                inbox: Mutex::default(),
+                waker: AtomicWaker::new(),
+                deadline: deadline.and_then(|time| Instant::now().checked_add(time)),
+                failed: AtomicU32::new(0),
+                patience: AtomicU64::new(patience),
+                dropped,
+            }),
+        }
+    }
+
+    /// Runs `handler`, and beside it the refreshes and write-backs that it sets off. What of these is
+    /// not done when the handler is comes back with its output.
+    pub async fn run<F: Future>(self, handler: F) -> (F::Output, Leftover) {
+        let mut left = Leftover {
+            work: FuturesUnordered::new(),
+            shared: Arc::clone(&self.shared),
+        };
+        let both = async {
+            let mut handler = pin!(handler);
+            poll_fn(|cx| {
+                left.shared.waker.register(cx.waker());
+                let handled = handler.as_mut().poll(cx);
+                // After the handler, so that what it just set off has begun before it waits.
+                let _ = left.poll_work(cx);
+                handled
+            })
+            .await
+        };
+        let output = PRESENT.scope(self.shared, both).await;
+        (output, left)
+    }
+}
+
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The invocation that is being run, if one is.
+    pub(crate) fn present() -> Option<Arc<Self>> {
+        PRESENT.try_with(Arc::clone).ok()
+    }
+
+    /// Has `work` done beside the handler.
+    pub(crate) fn defer(&self, work: impl Future<Output = ()> + Send + 'static) {
+        lock(&self.inbox).push(Box::pin(work));
+        self.waker.wake();
+    }
+
+    /// The time that is left of it, if anybody bounds it.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+        self.deadline.map(left)
+    }
+
+    /// Whether the tier with this index has failed in it.
+    pub(crate) fn has_failed(&self, tier: usize) -> bool {
+        self.failed.load(Ordering::Relaxed) & bit(tier) != 0
+    }
+
+    /// The tier with this index has failed, which has cost `time`. Whether it is the first time.
+    pub(crate) fn fail(&self, tier: usize, time: Duration) -> bool {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let less = |left: u64| Some(left.saturating_sub(time));
+        let _ = self
+            .patience
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        self.failed.fetch_or(bit(tier), Ordering::Relaxed) & bit(tier) == 0
+    }
+
+    /// For how long a tier may still be waited for.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_micros(self.patience.load(Ordering::Relaxed))
+    }
+}
+
+fn bit(tier: usize) -> u32 {
+    u32::try_from(tier).map_or(0, |tier| 1_u32.checked_shl(tier).unwrap_or(0))
+}
+
+/// Refreshes and write-backs that were not done when their handler was. Dropping it drops them, and
+/// counts them as dropped.
+#[must_use = "what is left is dropped with it: drain it"]
+pub struct Leftover {
+    work: FuturesUnordered<Work>,
+    shared: Arc<Shared>,
+}
+
+/// What became of refreshes and write-backs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Done after all.
+    pub done: usize,
+    /// Dropped, since time was over.
+    pub dropped: usize,
+}
+
+impl Leftover {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.work.len() + lock(&self.shared.inbox).len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives them `time`. What is not done then is dropped, and counted.
+    pub async fn drain(mut self, time: Duration) -> Drained {
+        let at_first = self.len();
+        if at_first > 0 {
+            let shared = Arc::clone(&self.shared);
+            let rest = PRESENT.scope(shared, poll_fn(|cx| self.poll_work(cx)));
+            // Where time is over, what is left is found out below.
+            let _ = tokio::time::timeout(time, rest).await;
+        }
+        let dropped = self.len();
+        Drained {
+            done: at_first.saturating_sub(dropped),
+            dropped,
+        }
+    }
+
+    /// Goes on with all of them; ready when none is left.
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.shared.waker.register(cx.waker());
+            self.work.extend(std::mem::take(&mut *lock(&self.shared.inbox)));
+            match self.work.poll_next_unpin(cx) {
+                Poll::Ready(Some(())) => {}
+                Poll::Ready(None) if lock(&self.shared.inbox).is_empty() => {
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => {}
+                Poll::Pending if lock(&self.shared.inbox).is_empty() => return Poll::Pending,
+                Poll::Pending => {}
+            }
+        }
+    }
+}
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        let dropped = self.len();
+        if dropped > 0 {
+            self.shared
+                .dropped
+                .add(u64::try_from(dropped).unwrap_or(u64::MAX));
+            tracing::warn!(
+                dropped,
+                "Cache refreshes or writes were dropped: the invocation's time was over"
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Leftover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leftover").field("len", &self.len()).finish()
+    }
+}
+
+/// A future that finishes `work` beside the present invocation, or at once where there is none.
+pub(crate) async fn beside(work: impl Future<Output = ()> + Send + 'static) {
+    match Shared::present() {
+        Some(invocation) => invocation.defer(work),
+        None => work.await,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn invocation() -> (Invocation, Arc<Counter>) {
+        let dropped = Arc::new(Counter::default());
+        let invocation = Invocation::new(None, SECOND, Arc::clone(&dropped));
+        (invocation, dropped)
+    }
+
+    async fn sleep(millis: u64) {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_goes_on_while_the_handler_waits() {
+        let (invocation, dropped) = invocation();
+        let done = Arc::new(Counter::default());
+        let handler = async {
+            for _ in 0..3 {
+                let done = Arc::clone(&done);
+                beside(async move {
+                    sleep(10).await;
+                    done.add(1);
+                })
+                .await;
+            }
+            assert_eq!(done.get(), 0, "nobody waited yet");
+            sleep(11).await;
+            done.get()
+        };
+        let (seen, left) = invocation.run(handler).await;
+        assert_eq!(seen, 3);
+        assert!(left.is_empty());
+        drop(left);
+        assert_eq!(dropped.get(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_is_drained_and_what_is_late_is_counted() {
+        let (invocation, dropped) = invocation();
+        let handler = async {
+            beside(sleep(50)).await;
+            // Sets off more while it is drained.
+            beside(async { beside(sleep(10)).await }).await;
+            beside(sleep(5_000)).await;
+        };
+        let ((), left) = invocation.run(handler).await;
+        assert_eq!(left.len(), 3);
+        let drained = left.drain(SECOND).await;
+        assert_eq!(drained, Drained { done: 2, dropped: 1 });
+        assert_eq!(dropped.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn without_an_invocation_work_is_done_at_once() {
+        let done = Arc::new(Counter::default());
+        let counter = Arc::clone(&done);
+        beside(async move { counter.add(1) }).await;
+        assert_eq!(done.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_handler_on_another_thread_may_leave_work_too() {
+        let (invocation, _) = invocation();
+        let handler = async {
+            let present = Shared::present().unwrap();
+            let (send, receive) = tokio::sync::oneshot::channel();
+            std::thread::spawn(move || {
+                present.defer(async move {
+                    let _ = send.send(7);
+                });
+            });
+            receive.await
+        };
+        let (seen, left) = invocation.run(handler).await;
+        assert_eq!(seen, Ok(7));
+        assert!(left.is_empty());
+    }
+}

@@ -1,0 +1,263 @@
+//! From a search that found nothing to serve, or something that is due, to a load.
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt as _;
+
+use crate::{
+    decide::{Decision, Freshness},
+    entry::{Cached, Load, Loaded, Source},
+    error::{Error, LoadError},
+    flight::Flight,
+    invocation::Shared,
+    key::{Ident, Key},
+    memory::Held,
+    policy::Lease,
+    search::Search,
+    space::Space,
+    tier::LeaseAnswer,
+};
+
+/// How often one that waits for another process's load looks whether it is there.
+const POLL: Duration = Duration::from_millis(10);
+
+/// What a load ends as.
+pub(crate) type Outcome<V, E> = Result<Option<Cached<V>>, LoadError<E>>;
+
+impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
+    /// Serves `key` from a tier, or loads it, or both.
+    pub(crate) async fn search_or_load<F, R, E>(&self, key: Ident, load: F) -> Outcome<V, E>
+    where
+        F: FnOnce(Load<V>) -> R + Send + 'static,
+        R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let search = if self.cache.inner.enabled {
+            self.search(&key, self.keyspace.policy().lease).await
+        } else {
+            return self.load_alone(load).await;
+        };
+        let search = match search {
+            Ok(search) => search,
+            Err(error) => {
+                report_uncached(&error);
+                return self.load_alone(load).await;
+            }
+        };
+        match search.decision {
+            Decision::Serve(state) => Ok(self.serve(&search, state)),
+            Decision::Negative => Ok(None),
+            Decision::ServeAndRefresh(state) => {
+                let served = self.serve(&search, state);
+                let refresh = self.fly(key, search, load, true);
+                match Shared::present() {
+                    Some(invocation) => {
+                        invocation.defer(refresh.map(drop));
+                        Ok(served)
+                    }
+                    None => refresh.await.or(Ok(served)),
+                }
+            }
+            Decision::Load { fallback: false } => self.fly(key, search, load, false).await,
+            Decision::Load { fallback: true } => self.load_or_stale(key, search, load).await,
+        }
+    }
+
+    /// Loads, and serves what is stale where that fails or takes too long.
+    async fn load_or_stale<F, R, E>(&self, key: Ident, search: Search, load: F) -> Outcome<V, E>
+    where
+        F: FnOnce(Load<V>) -> R + Send + 'static,
+        R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let best = search.best.clone();
+        let stale = || self.serve_candidate(best.as_ref()?, Freshness::Stale);
+        if search.lease == LeaseAnswer::Held {
+            // Somebody else is at it.
+            return Ok(stale());
+        }
+        let flight = self.fly(key, search, load, false);
+        let soft = self.keyspace.policy().load_soft;
+        let outcome = match (soft, Shared::present()) {
+            (Some(soft), Some(invocation)) => {
+                match tokio::time::timeout(soft, flight.clone()).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        invocation.defer(flight.map(drop));
+                        return Ok(stale());
+                    }
+                }
+            }
+            _ => flight.await,
+        };
+        outcome.or_else(|_| Ok(stale()))
+    }
+
+    /// The load of `key`: the one that is under way, or a new one.
+    fn fly<F, R, E>(&self, key: Ident, search: Search, load: F, early: bool) -> Flight<Outcome<V, E>>
+    where
+        F: FnOnce(Load<V>) -> R + Send + 'static,
+        R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let route = key.clone();
+        let flight = self.clone().load_and_keep(key, search, load, early);
+        self.cache.inner.flights.join(&route, flight)
+    }
+
+    /// Loads `key` in the name of all who wait for it, unless it is there by now, and keeps it.
+    async fn load_and_keep<F, R, E>(
+        self,
+        key: Ident,
+        mut search: Search,
+        load: F,
+        refresh: bool,
+    ) -> Outcome<V, E>
+    where
+        F: FnOnce(Load<V>) -> R + Send + 'static,
+        R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        if let Some(there) = self.is_there_by_now(&key, &mut search, refresh).await {
+            return Ok(there);
+        }
+        let start = self.start_of_load(&key, self.cache.now());
+        let begun = Instant::now();
+        self.counters.loads.add(1);
+        let loaded = self.run(load, search.stale()).await;
+        let held = loaded.and_then(|loaded| {
+            let held = self.hold(loaded, search.stale(), start, begun.elapsed());
+            held.ok_or(LoadError::NothingToKeep)
+        });
+        let granted = search.lease == LeaseAnswer::Granted;
+        match held {
+            Ok(held) => {
+                self.cache.inner.failures.forget(&key);
+                match self.make(held.clone()) {
+                    Ok(made) => self.keep(key, search.text, made, granted).await,
+                    // The value is there, whatever becomes of its entry.
+                    Err(error) => report_uncached(&error),
+                }
+                Ok(self.cached(&held, Source::Origin, Freshness::Fresh))
+            }
+            Err(error) => {
+                self.counters.load_errors.add(1);
+                let throttle = self.keyspace.policy().throttle();
+                if !throttle.is_zero() {
+                    let now = self.cache.now();
+                    let failures = &self.cache.inner.failures;
+                    failures.note(key, now.plus(throttle), now);
+                }
+                if granted {
+                    self.give_back(search.text).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Loads without a cache: it is off, or has no way to keep this.
+    async fn load_alone<F, R, E>(&self, load: F) -> Outcome<V, E>
+    where
+        F: FnOnce(Load<V>) -> R,
+        R: Future<Output = Result<Loaded<V>, E>>,
+    {
+        let (start, begun) = (self.cache.now(), Instant::now());
+        let loaded = self.run(load, None).await?;
+        let held = self.hold(loaded, None, start, begun.elapsed());
+        let held = held.ok_or(LoadError::NothingToKeep)?;
+        Ok(self.cached(&held, Source::Origin, Freshness::Fresh))
+    }
+
+    /// Whether there is no need to load any more: another load has just ended, here or in another
+    /// process, or one is under way there that can be waited for.
+    async fn is_there_by_now(
+        &self,
+        key: &Ident,
+        search: &mut Search,
+        refresh: bool,
+    ) -> Option<Option<Cached<V>>> {
+        let had = search.stale().map(|held| held.life.created);
+        let newer = |held: &Held| Some(held.life.created) > had;
+        let memory = self.cache.inner.memory.as_ref();
+        if let Some(held) = memory.and_then(|memory| memory.get(key))
+            && newer(&held)
+            && self.decide(&held.life, self.cache.now(), None, None)
+                == Decision::Serve(Freshness::Fresh)
+        {
+            return Some(self.cached(&held, Source::Memory, Freshness::Fresh));
+        }
+        let wish = self.keyspace.policy().lease;
+        if refresh {
+            self.search_on(key, search, wish, true).await;
+            let found = search.stale().is_some_and(newer);
+            if found || search.lease == LeaseAnswer::Held {
+                return Some(self.serve(search, Freshness::Fresh));
+            }
+        } else if let (LeaseAnswer::Held, Some(lease)) = (search.lease, wish) {
+            return self.wait_for_another(key, search, lease).await;
+        }
+        None
+    }
+
+    /// Waits until the process that holds the lease has loaded the value, or gave up.
+    async fn wait_for_another(
+        &self,
+        key: &Ident,
+        search: &mut Search,
+        lease: Lease,
+    ) -> Option<Option<Cached<V>>> {
+        let begun = Instant::now();
+        while begun.elapsed() < lease.wait {
+            tokio::time::sleep(POLL).await;
+            let Ok(now) = self.search(key, Some(lease)).await else {
+                return None;
+            };
+            *search = now;
+            match search.decision {
+                Decision::Serve(state) | Decision::ServeAndRefresh(state) => {
+                    return Some(self.serve(search, state));
+                }
+                Decision::Negative => return Some(None),
+                Decision::Load { .. } if search.lease == LeaseAnswer::Held => {}
+                Decision::Load { .. } => return None,
+            }
+        }
+        None
+    }
+
+    /// Runs the loader, in bounded time if anybody bounds it.
+    async fn run<F, R, E>(&self, load: F, stale: Option<&Held>) -> Result<Loaded<V>, LoadError<E>>
+    where
+        F: FnOnce(Load<V>) -> R,
+        R: Future<Output = Result<Loaded<V>, E>>,
+    {
+        let time = self.load_time();
+        let told = Load {
+            stale: stale.and_then(|held| held.value.clone()?.downcast().ok()),
+            etag: stale.and_then(|held| held.labels.as_ref()?.etag.clone()),
+            time_left: time,
+        };
+        let loading = AssertUnwindSafe(async { load(told).await }).catch_unwind();
+        let loaded = match time {
+            Some(time) => match tokio::time::timeout(time, loading).await {
+                Ok(loaded) => loaded,
+                Err(_) => return Err(LoadError::Timeout(time)),
+            },
+            None => loading.await,
+        };
+        match loaded {
+            Ok(Ok(loaded)) => Ok(loaded),
+            Ok(Err(error)) => Err(LoadError::Origin(std::sync::Arc::new(error))),
+            Err(_) => Err(LoadError::Panicked),
+        }
+    }
+}
+
+fn report_uncached(error: &Error) {
+    tracing::warn!(%error, "A value is not cached");
+}

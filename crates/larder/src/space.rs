@@ -1,0 +1,229 @@
+//! One keyspace in one cache: what its users call.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use crate::{
+    cache::Cache,
+    clock::WallMillis,
+    decide::{Decision, Freshness},
+    entry::{Cached, Load, Loaded, Lookup, Receipt, Source, Version},
+    error::{Error, LoadError},
+    invocation::Shared,
+    key::{Ident, Key},
+    keyspace::{Keyspace, Secrecy},
+    life::Life,
+    scope::{self, Mark, Scope},
+    stats::{SpaceCounters, TierCounters},
+};
+
+/// The values of type `V` that are kept under keys of type `K`. A clone is the same space.
+pub struct Space<K: ?Sized + 'static, V: 'static> {
+    pub(crate) cache: Cache,
+    pub(crate) keyspace: &'static Keyspace<K, V>,
+    pub(crate) schema: u64,
+    /// Tells its keys' scopes from those of other keyspaces.
+    pub(crate) seed: u64,
+    pub(crate) counters: Arc<SpaceCounters>,
+}
+
+impl<K: ?Sized, V> Space<K, V> {
+    pub(crate) fn new(
+        cache: Cache,
+        keyspace: &'static Keyspace<K, V>,
+        counters: Arc<SpaceCounters>,
+    ) -> Self {
+        Self {
+            cache,
+            schema: keyspace.schema(),
+            seed: scope::seed(keyspace.name()),
+            keyspace,
+            counters,
+        }
+    }
+}
+
+impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
+    /// What is known of `key`, in memory or in any tier. Fails only where nothing is known and not all
+    /// tiers could be asked: an error is no miss.
+    pub async fn get(&self, key: &K) -> Result<Lookup<V>, Error> {
+        let key = self.ident(key);
+        if let Some(hit) = self.in_memory(&key) {
+            return Ok(Lookup::Hit(hit));
+        }
+        if !self.cache.inner.enabled {
+            return Ok(Lookup::Miss);
+        }
+        let search = Box::pin(self.search(&key, None)).await?;
+        match search.decision {
+            Decision::Serve(state) | Decision::ServeAndRefresh(state) => {
+                Ok(self.serve(&search, state).map_or(Lookup::Miss, Lookup::Hit))
+            }
+            Decision::Negative => Ok(Lookup::Absent),
+            Decision::Load { .. } => search.error.map_or(Ok(Lookup::Miss), |e| Err(e.into())),
+        }
+    }
+
+    /// The value of `key`, from memory, a tier, or `load`; `None` if there is none.
+    ///
+    /// What is stale is served at once and loaded again beside, as far as the policy says so. However
+    /// many wait for the same value, it is loaded once; a load that fails is an error for all of them, unless
+    /// a stale value can stand in. No failure of a tier is an error.
+    pub async fn get_or_load<F, R, E>(
+        &self,
+        key: &K,
+        load: F,
+    ) -> Result<Option<Cached<V>>, LoadError<E>>
+    where
+        F: FnOnce(Load<V>) -> R + Send + 'static,
+        R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let key = self.ident(key);
+        if let Some(hit) = self.in_memory(&key) {
+            return Ok(Some(hit));
+        }
+        Box::pin(self.search_or_load(key, load)).await
+    }
+
+    /// Puts `loaded` in the place of whatever is there, in every tier; other processes notice once they
+    /// ask for news. [`Loaded::NotModified`] changes nothing.
+    pub async fn put(&self, key: &K, loaded: Loaded<V>) -> Result<Receipt, Error> {
+        let key = self.ident(key);
+        let now = self.cache.now();
+        let start = self.start_of_load(&key, now);
+        // What is in other processes' memories was loaded earlier than this.
+        let before = Mark {
+            scope: self.scope_of(&key),
+            at: WallMillis::new(start.get().saturating_sub(1)),
+        };
+        let Some(held) = self.hold(loaded, None, start, Duration::ZERO) else {
+            return Ok(Receipt::default());
+        };
+        let (text, made) = (self.text(&key)?, self.make(held)?);
+        self.cache.inner.coherence.note(&[before]);
+        self.keep_in_memory(key, made.held.clone());
+        Ok(self.write(&text, &made, Some(before), None, |_| true).await)
+    }
+
+    /// From now on `key` is no longer fresh: it is loaded again when it is asked for, and served only where
+    /// that fails.
+    pub async fn expire(&self, key: &K) -> Result<Receipt, Error> {
+        let scope = scope::expiry(&self.ident(key), self.seed);
+        let at = self.cache.now();
+        Ok(self.cache.write_marks(&[Mark { scope, at }], &[]).await)
+    }
+
+    /// Deletes `key`, and has every process forget it. Loads that are under way do not bring it back.
+    pub async fn remove(&self, key: &K) -> Result<Receipt, Error> {
+        let key = self.ident(key);
+        let text = self.text(&key)?;
+        let scope = self.scope_of(&key);
+        let at = self.cache.now();
+        if let Some(memory) = &self.cache.inner.memory {
+            memory.remove(&key);
+        }
+        let marks = [Mark { scope, at }];
+        Ok(self.cache.write_marks(&marks, &[&text]).await)
+    }
+
+    /// The value that was `seen` turned out to be bad, a token that was refused: it is not served any
+    /// more. What has taken its place meanwhile stays.
+    pub async fn refresh_after_failure(&self, key: &K, seen: Version) -> Result<Receipt, Error> {
+        let scope = self.scope_of(&self.ident(key));
+        let marks = [Mark { scope, at: seen.0 }];
+        Ok(self.cache.write_marks(&marks, &[]).await)
+    }
+
+    #[inline]
+    pub(crate) fn ident(&self, key: &K) -> Ident {
+        Ident::new(self.schema, key)
+    }
+
+    /// What `key` is called in the tiers that keep bytes.
+    pub(crate) fn text(&self, key: &Ident) -> Result<String, Error> {
+        let app = &self.cache.inner.app;
+        Ok(key.text(app, self.keyspace.name(), self.schema)?)
+    }
+
+    /// The value in memory, where that is all there is to do: it is fresh, nobody can have invalidated
+    /// it, and it is not due for a refresh.
+    #[inline]
+    pub(crate) fn in_memory(&self, key: &Ident) -> Option<Cached<V>> {
+        let inner = &*self.cache.inner;
+        let held = inner.memory.as_ref()?.get(key)?;
+        let now = self.cache.now();
+        if held.life.created <= inner.coherence.newest_of_all()
+            || self.cache.is_unverified(held.checked, now)
+            || self.decide(&held.life, now, None, None) != Decision::Serve(Freshness::Fresh)
+        {
+            return None;
+        }
+        let value = held.value?.downcast().ok()?;
+        count_hit(&self.counters.memory, &held.life, Freshness::Fresh);
+        Some(Cached {
+            value,
+            source: Source::Memory,
+            state: Freshness::Fresh,
+            age: now.since(held.life.created),
+            version: Version(held.life.created),
+        })
+    }
+
+    /// When a load that begins now is said to have begun: not at the very millisecond of an
+    /// invalidation that this process knows of, which it comes after.
+    pub(crate) fn start_of_load(&self, key: &Ident, now: WallMillis) -> WallMillis {
+        let mut scopes = scope::covering(key, self.seed);
+        scopes.push(scope::expiry(key, self.seed));
+        let newest = self.cache.inner.coherence.newest(scopes);
+        newest.map_or(now, |mark| {
+            now.max(mark.plus(Duration::from_millis(1)))
+        })
+    }
+
+    /// What covers `key` and nothing else.
+    fn scope_of(&self, key: &Ident) -> Scope {
+        scope::of(key, self.seed)
+    }
+
+    /// Whether entries leave this process.
+    pub(crate) fn uses_tiers(&self) -> bool {
+        self.keyspace.secrecy() == Secrecy::Open
+    }
+
+    /// The time that is left of the present invocation or of the policy's hard timeout.
+    pub(crate) fn load_time(&self) -> Option<Duration> {
+        let left = Shared::present().and_then(|invocation| invocation.time_left());
+        match (self.keyspace.policy().load_hard, left) {
+            (Some(hard), Some(left)) => Some(hard.min(left)),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+/// Counts that an entry was served.
+pub(crate) fn count_hit(counters: &TierCounters, life: &Life, state: Freshness) {
+    match state {
+        Freshness::Fresh => counters.hits.add(1),
+        Freshness::Stale => counters.stale.add(1),
+    }
+    let saved = u64::try_from(life.load_cost.as_micros()).unwrap_or(u64::MAX);
+    counters.saved_micros.add(saved);
+}
+
+impl<K: ?Sized, V> Clone for Space<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            cache: self.cache.clone(),
+            counters: Arc::clone(&self.counters),
+            ..*self
+        }
+    }
+}
+
+impl<K: ?Sized, V> fmt::Debug for Space<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space")
+            .field("keyspace", &self.keyspace)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,192 @@
+//! From what a loader gave to entries in every tier.
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+
+use crate::{
+    clock::WallMillis,
+    entry::{Loaded, Receipt},
+    error::Error,
+    frame::Frame,
+    guard::Guarded,
+    invocation::beside,
+    key::{Ident, Key},
+    life::Life,
+    memory::{Held, Labels},
+    scope::Mark,
+    space::Space,
+    tier::{Put, Release, WriteBatch},
+};
+
+/// An entry that is ready to be kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    pub(crate) held: Held,
+    pub(crate) frame: Arc<[u8]>,
+}
+
+impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
+    /// An entry of what a loader gave, whose load began at `start`. `None` where a value is not
+    /// modified, and there is no `stale` one.
+    pub(crate) fn hold(
+        &self,
+        loaded: Loaded<V>,
+        stale: Option<&Held>,
+        start: WallMillis,
+        cost: Duration,
+    ) -> Option<Held> {
+        let now = self.cache.now().max(start);
+        let policy = self.keyspace.policy();
+        let life = |fresh: Option<Duration>| {
+            let policy = fresh.map_or(*policy, |fresh| policy.fresh_for(fresh));
+            Life::of_value(&policy, now, cost, fastrand::f64()).begun(start)
+        };
+        Some(match loaded {
+            Loaded::Value(entry) => {
+                let life = life(entry.fresh);
+                Held {
+                    life: entry.until.map_or(life, |until| life.until(until)),
+                    value: Some(Arc::new(entry.value) as Arc<dyn Any + Send + Sync>),
+                    checked: now,
+                    labels: Labels::new(entry.tags, entry.etag),
+                    weight: 0,
+                }
+            }
+            Loaded::NotModified => Held {
+                life: life(None),
+                checked: now,
+                ..stale.filter(|stale| stale.value.is_some())?.clone()
+            },
+            Loaded::Absent => Held {
+                value: None,
+                life: Life::of_absence(policy, now, cost).begun(start),
+                checked: now,
+                labels: None,
+                weight: 0,
+            },
+        })
+    }
+
+    /// An entry with its frame.
+    pub(crate) fn make(&self, held: Held) -> Result<Made, Error> {
+        let frame = self.encode(&held)?;
+        let weight = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        Ok(Made {
+            held: Held { weight, ..held },
+            frame: frame.into(),
+        })
+    }
+
+    /// Keeps what has just been loaded: in memory and on disk now, in shared tiers beside the
+    /// invocation, where the lease is given back, too, if it was `granted`.
+    pub(crate) async fn keep(&self, key: Ident, text: String, made: Made, granted: bool) {
+        if made.held.life.stale_until > self.cache.now() {
+            self.keep_in_memory(key, made.held.clone());
+        } else if let Some(memory) = &self.cache.inner.memory {
+            memory.remove(&key);
+        }
+        let shared = move |tier: &Guarded| tier.is_shared();
+        let local = self.write(&text, &made, None, None, |tier| !shared(tier));
+        // Counted, and reported by the tier's guard.
+        let _ = local.await;
+        if self.cache.inner.tiers.iter().any(shared) {
+            let space = self.clone();
+            beside(async move {
+                let owner = granted.then_some(space.cache.inner.owner.as_str());
+                let _ = space.write(&text, &made, None, owner, shared).await;
+            })
+            .await;
+        }
+    }
+
+    /// Gives a lease back that came to nothing.
+    pub(crate) async fn give_back(&self, text: String) {
+        let cache = self.cache.clone();
+        beside(async move {
+            let release = Release {
+                key: &text,
+                owner: &cache.inner.owner,
+            };
+            for tier in cache.inner.tiers.iter().filter(|tier| tier.is_shared()) {
+                let batch = WriteBatch {
+                    release: Some(release),
+                    ..WriteBatch::new(&cache.inner.app, cache.now())
+                };
+                // It ends by itself otherwise.
+                let _ = tier.write(batch).await;
+            }
+        })
+        .await;
+    }
+
+    fn encode(&self, held: &Held) -> Result<Vec<u8>, Error> {
+        let keyspace = self.keyspace.name();
+        let payload = match held.value.as_ref().and_then(|value| value.downcast_ref()) {
+            Some(value) => self
+                .keyspace
+                .codec()
+                .encode(value)
+                .map_err(|source| Error::Encode { keyspace, source })?,
+            None => Vec::new(),
+        };
+        let labels = held.labels.as_deref();
+        let tags = labels.map(|labels| labels.tags.iter().map(|tag| tag.get()).collect());
+        let frame = Frame {
+            schema: self.schema,
+            life: held.life,
+            tags: tags.unwrap_or_default(),
+            etag: labels.and_then(|labels| labels.etag.as_deref()),
+            payload: &payload,
+        };
+        let frame = frame.encode();
+        frame.map_err(|source| Error::TooLarge { keyspace, source })
+    }
+
+    /// Writes `made` to those tiers that are `wanted`, all at once, along with what else is to reach
+    /// them: a mark, and the lease of `owner` given back. What is dead already is deleted there instead.
+    pub(crate) async fn write(
+        &self,
+        text: &str,
+        made: &Made,
+        mark: Option<Mark>,
+        owner: Option<&str>,
+        wanted: impl Fn(&Guarded) -> bool,
+    ) -> Receipt {
+        let inner = &*self.cache.inner;
+        let now = self.cache.now();
+        let life = &made.held.life;
+        let put = Put {
+            key: text,
+            frame: &made.frame,
+            created: life.created,
+            until: life.stale_until,
+        };
+        let (put, remove) = match (self.uses_tiers(), life.stale_until > now) {
+            (true, true) => (Some(put), None),
+            (true, false) => (None, Some(text)),
+            (false, _) => (None, None),
+        };
+        let tiers = inner.tiers.iter().zip(&self.counters.tiers).enumerate();
+        let tiers = tiers.filter(|(_, (tier, _))| wanted(tier));
+        let writes = tiers.map(async |(index, (tier, counters))| {
+            let batch = WriteBatch {
+                puts: put.as_slice(),
+                removes: remove.as_slice(),
+                marks: mark.as_slice(),
+                release: owner.map(|owner| Release { key: text, owner }),
+                ..WriteBatch::new(&inner.app, now)
+            };
+            let result = tier.write(batch).await;
+            if result.is_ok() {
+                let bytes = put.map_or(0, |put| put.frame.len());
+                counters.written_bytes.add(u64::try_from(bytes).unwrap_or(u64::MAX));
+            } else {
+                counters.errors.add(1);
+                inner.unsent.push(index, mark.as_slice());
+            }
+            result
+        });
+        Receipt::of(join_all(writes).await)
+    }
+}
