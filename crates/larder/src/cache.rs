@@ -127,11 +127,13 @@ impl Cache {
             let names = self.inner.tiers.iter().map(Guarded::name);
             let tiers = names.zip(&space.tiers);
             let memory = self.inner.memory.iter().map(|_| ("memory", &space.memory));
-            stats.tiers.extend(memory.chain(tiers).map(|(tier, counters)| Row {
-                keyspace: space.keyspace,
-                tier,
-                counts: counters.counts(),
-            }));
+            stats
+                .tiers
+                .extend(memory.chain(tiers).map(|(tier, counters)| Row {
+                    keyspace: space.keyspace,
+                    tier,
+                    counts: counters.counts(),
+                }));
             stats.loads.push(Loads {
                 keyspace: space.keyspace,
                 loads: space.loads.get(),
@@ -156,20 +158,28 @@ impl Cache {
 
     /// Notes `marks` here and in every tier, and deletes the entries at `removes` there.
     pub(crate) async fn write_marks(&self, marks: &[Mark], removes: &[&str]) -> Receipt {
+        if !self.inner.enabled {
+            return Receipt::default();
+        }
         // Here first: nobody in this process is to be served what is being invalidated.
         self.inner.coherence.note(marks);
-        let writes = self.inner.tiers.iter().enumerate().map(async |(index, tier)| {
-            let batch = WriteBatch {
-                marks,
-                removes,
-                ..WriteBatch::new(&self.inner.app, self.now())
-            };
-            let result = tier.write(batch).await;
-            if result.is_err() && tier.is_shared() {
-                self.inner.unsent.push(index, marks);
-            }
-            result
-        });
+        let writes = self
+            .inner
+            .tiers
+            .iter()
+            .enumerate()
+            .map(async |(index, tier)| {
+                let batch = WriteBatch {
+                    removes,
+                    marks,
+                    ..WriteBatch::new(&self.inner.app, self.now())
+                };
+                let result = tier.write(batch).await;
+                if result.is_err() && tier.is_shared() {
+                    self.inner.unsent.push(index, marks);
+                }
+                result
+            });
         Receipt::of(futures_util::future::join_all(writes).await)
     }
 
@@ -192,7 +202,9 @@ impl Cache {
 
     /// The tier that keeps the marks all processes agree on.
     pub(crate) fn authority(&self) -> Option<&Guarded> {
-        self.inner.authority.and_then(|index| self.inner.tiers.get(index))
+        self.inner
+            .authority
+            .and_then(|index| self.inner.tiers.get(index))
     }
 
     /// Since when that tier is to be asked for news.
@@ -331,3 +343,7 @@ impl fmt::Debug for Cache {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

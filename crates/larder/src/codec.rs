@@ -58,7 +58,9 @@ impl<V: Serialize + DeserializeOwned> Codec<V> {
     pub const fn postcard() -> Self {
         Self::new(
             "postcard",
-            |value| postcard::to_allocvec(value).map_err(|error| CodecError::new(error.to_string())),
+            |value| {
+                postcard::to_allocvec(value).map_err(|error| CodecError::new(error.to_string()))
+            },
             |bytes| match postcard::take_from_bytes(bytes) {
                 Ok((value, [])) => Ok(value),
                 Ok(_) => Err(CodecError::new("bytes are left over")),
@@ -91,7 +93,11 @@ impl Codec<Vec<u8>> {
     /// Bytes as they are: a chart, a PDF.
     #[must_use]
     pub const fn bytes() -> Self {
-        Self::new("bytes", |bytes| Ok(bytes.clone()), |bytes| Ok(bytes.to_vec()))
+        Self::new(
+            "bytes",
+            |bytes| Ok(bytes.clone()),
+            |bytes| Ok(bytes.to_vec()),
+        )
     }
 }
 
@@ -130,11 +136,13 @@ mod tests {
 
     #[test]
     fn bytes_of_another_type_are_refused() {
-        let bytes = Codec::postcard()
-            .encode(&("a".to_owned(), 7_u64))
-            .unwrap();
+        let bytes = Codec::postcard().encode(&("a".to_owned(), 7_u64)).unwrap();
         assert!(Codec::<String>::postcard().decode(&bytes).is_err());
-        assert!(Codec::<(String, u64, u64)>::postcard().decode(&bytes).is_err());
+        assert!(
+            Codec::<(String, u64, u64)>::postcard()
+                .decode(&bytes)
+                .is_err()
+        );
     }
 
     #[cfg(feature = "json")]

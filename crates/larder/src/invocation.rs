@@ -18,10 +18,7 @@ use std::{
 };
 
 use futures_util::{
-    StreamExt as _,
-    future::BoxFuture,
-    stream::FuturesUnordered,
-    task::AtomicWaker,
+    StreamExt as _, future::BoxFuture, stream::FuturesUnordered, task::AtomicWaker,
 };
 
 use crate::stats::Counter;
@@ -190,15 +187,15 @@ impl Leftover {
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.shared.waker.register(cx.waker());
-            self.work.extend(std::mem::take(&mut *lock(&self.shared.inbox)));
-            match self.work.poll_next_unpin(cx) {
-                Poll::Ready(Some(())) => {}
-                Poll::Ready(None) if lock(&self.shared.inbox).is_empty() => {
-                    return Poll::Ready(());
+            self.work
+                .extend(std::mem::take(&mut *lock(&self.shared.inbox)));
+            let polled = self.work.poll_next_unpin(cx);
+            if lock(&self.shared.inbox).is_empty() {
+                match polled {
+                    Poll::Ready(Some(())) => {}
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
                 }
-                Poll::Ready(None) => {}
-                Poll::Pending if lock(&self.shared.inbox).is_empty() => return Poll::Pending,
-                Poll::Pending => {}
             }
         }
     }
@@ -221,7 +218,9 @@ impl Drop for Leftover {
 
 impl fmt::Debug for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Leftover").field("len", &self.len()).finish()
+        f.debug_struct("Leftover")
+            .field("len", &self.len())
+            .finish()
     }
 }
 
@@ -289,7 +288,13 @@ mod tests {
         let ((), left) = invocation.run(handler).await;
         assert_eq!(left.len(), 3);
         let drained = left.drain(SECOND).await;
-        assert_eq!(drained, Drained { done: 2, dropped: 1 });
+        assert_eq!(
+            drained,
+            Drained {
+                done: 2,
+                dropped: 1
+            }
+        );
         assert_eq!(dropped.get(), 1);
     }
 

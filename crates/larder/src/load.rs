@@ -98,7 +98,13 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 
     /// The load of `key`: the one that is under way, or a new one.
-    fn fly<F, R, E>(&self, key: Ident, search: Search, load: F, early: bool) -> Flight<Outcome<V, E>>
+    fn fly<F, R, E>(
+        &self,
+        key: Ident,
+        search: Search,
+        load: F,
+        early: bool,
+    ) -> Flight<Outcome<V, E>>
     where
         F: FnOnce(Load<V>) -> R + Send + 'static,
         R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
@@ -181,21 +187,15 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         search: &mut Search,
         refresh: bool,
     ) -> Option<Option<Cached<V>>> {
-        let had = search.stale().map(|held| held.life.created);
-        let newer = |held: &Held| Some(held.life.created) > had;
-        let memory = self.cache.inner.memory.as_ref();
-        if let Some(held) = memory.and_then(|memory| memory.get(key))
-            && newer(&held)
-            && self.decide(&held.life, self.cache.now(), None, None)
-                == Decision::Serve(Freshness::Fresh)
-        {
-            return Some(self.cached(&held, Source::Memory, Freshness::Fresh));
+        if self.look_again(key, search) {
+            return Some(self.serve(search, Freshness::Fresh));
         }
+        let had = search.stale().map(|held| held.life.created);
         let wish = self.keyspace.policy().lease;
         if refresh {
             self.search_on(key, search, wish, true).await;
-            let found = search.stale().is_some_and(newer);
-            if found || search.lease == LeaseAnswer::Held {
+            let newer = search.stale().map(|held| held.life.created) > had;
+            if newer || search.lease == LeaseAnswer::Held {
                 return Some(self.serve(search, Freshness::Fresh));
             }
         } else if let (LeaseAnswer::Held, Some(lease)) = (search.lease, wish) {

@@ -30,6 +30,11 @@ pub(crate) struct Held {
     pub(crate) weight: u32,
 }
 
+/// A value whose type its keyspace knows.
+pub(crate) fn erased<V: Send + Sync + 'static>(value: V) -> Arc<dyn Any + Send + Sync> {
+    Arc::new(value)
+}
+
 /// What few entries have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Labels {

@@ -1,6 +1,6 @@
 //! The way from tier to tier until there is something to serve.
 
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     clock::WallMillis,
@@ -12,12 +12,12 @@ use crate::{
     invocation::beside,
     key::{Ident, Key},
     life::Life,
-    memory::{Held, Labels},
+    memory::{Held, Labels, erased},
     policy::Lease,
     scope::{self, Scope},
     space::{Space, count_hit},
     tier::{Answer, Asked, Found, LeaseAnswer, LeaseRequest, ReadBatch, TierError},
-    write::Made,
+    write::{Along, Made},
 };
 
 /// What a search came to.
@@ -76,6 +76,9 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             expiry: scope::expiry(key, self.seed),
             next: 0,
         };
+        if search.best.is_none() && self.cache.inner.memory.is_some() {
+            self.counters.memory.misses.add(1);
+        }
         self.settle(key, &mut search).await;
         self.search_on(key, &mut search, wish, false).await;
         Ok(search)
@@ -107,15 +110,25 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         }
     }
 
+    /// Looks into memory once more: whether a load has ended meanwhile.
+    pub(crate) fn look_again(&self, key: &Ident, search: &mut Search) -> bool {
+        let Some(again) = self.held_in_memory(key) else {
+            return false;
+        };
+        let had = search.stale().map(|held| held.life.created);
+        let newer = Some(again.held.life.created) > had;
+        if newer {
+            search.best = Some(again);
+            search.decision = self.judge(key, search);
+        }
+        newer && search.decision == Decision::Serve(Freshness::Fresh)
+    }
+
     /// What lies in memory, whatever its state.
     fn held_in_memory(&self, key: &Ident) -> Option<Candidate> {
         let memory = self.cache.inner.memory.as_ref()?;
-        let held = memory.get(key);
-        if held.is_none() {
-            self.counters.memory.misses.add(1);
-        }
         Some(Candidate {
-            held: held?,
+            held: memory.get(key)?,
             source: Source::Memory,
             frame: None,
             invalidated: None,
@@ -200,7 +213,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let newer = search
             .stale()
             .is_none_or(|best| best.life.created < held.life.created);
-        if newer || search.decision == (Decision::Load { fallback: false }) {
+        if newer {
             let Found {
                 bytes,
                 invalidated,
@@ -244,7 +257,12 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Whether all marks that cover it are known, as far as `max_unverified` asks.
     fn is_trusted(&self, held: &Held) -> bool {
         let never = held.checked == WallMillis::default();
-        let unknown = never && self.cache.inner.coherence.is_past_horizon(held.life.created);
+        let unknown = never
+            && self
+                .cache
+                .inner
+                .coherence
+                .is_past_horizon(held.life.created);
         !unknown && !self.cache.is_unverified(held.checked, self.cache.now())
     }
 
@@ -348,7 +366,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         beside(async move {
             let wanted = |tier: &Guarded| nearer.contains(&tier.name());
             // Counted, and reported by the tier's guard.
-            let _ = space.write(&text, &made, None, None, wanted).await;
+            let _ = space.write(&text, &made, Along::default(), wanted).await;
         })
         .await;
     }
@@ -367,7 +385,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         } else {
             let decoded = self.keyspace.codec().decode(frame.payload);
             let value = decoded.map_err(|_| Undecodable::Malformed)?;
-            Some(Arc::new(value) as Arc<dyn Any + Send + Sync>)
+            Some(erased(value))
         };
         let tags: Vec<_> = frame.tags.iter().copied().map(Scope::from_raw).collect();
         let labels = Labels::new(tags, frame.etag.map(Arc::from));

@@ -14,6 +14,7 @@ use crate::{
     life::Life,
     scope::{self, Mark, Scope},
     stats::{SpaceCounters, TierCounters},
+    write::Along,
 };
 
 /// The values of type `V` that are kept under keys of type `K`. A clone is the same space.
@@ -88,6 +89,9 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Puts `loaded` in the place of whatever is there, in every tier; other processes notice once they
     /// ask for news. [`Loaded::NotModified`] changes nothing.
     pub async fn put(&self, key: &K, loaded: Loaded<V>) -> Result<Receipt, Error> {
+        if !self.cache.inner.enabled {
+            return Ok(Receipt::default());
+        }
         let key = self.ident(key);
         let now = self.cache.now();
         let start = self.start_of_load(&key, now);
@@ -100,9 +104,13 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             return Ok(Receipt::default());
         };
         let (text, made) = (self.text(&key)?, self.make(held)?);
+        let along = Along {
+            mark: Some(before),
+            owner: None,
+        };
         self.cache.inner.coherence.note(&[before]);
         self.keep_in_memory(key, made.held.clone());
-        Ok(self.write(&text, &made, Some(before), None, |_| true).await)
+        Ok(self.write(&text, &made, along, |_| true).await)
     }
 
     /// From now on `key` is no longer fresh: it is loaded again when it is asked for, and served only where
@@ -175,9 +183,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let mut scopes = scope::covering(key, self.seed);
         scopes.push(scope::expiry(key, self.seed));
         let newest = self.cache.inner.coherence.newest(scopes);
-        newest.map_or(now, |mark| {
-            now.max(mark.plus(Duration::from_millis(1)))
-        })
+        newest.map_or(now, |mark| now.max(mark.plus(Duration::from_millis(1))))
     }
 
     /// What covers `key` and nothing else.

@@ -1,6 +1,6 @@
 //! From what a loader gave to entries in every tier.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
@@ -13,7 +13,7 @@ use crate::{
     invocation::beside,
     key::{Ident, Key},
     life::Life,
-    memory::{Held, Labels},
+    memory::{Held, Labels, erased},
     scope::Mark,
     space::Space,
     tier::{Put, Release, WriteBatch},
@@ -24,6 +24,14 @@ use crate::{
 pub(crate) struct Made {
     pub(crate) held: Held,
     pub(crate) frame: Arc<[u8]>,
+}
+
+/// What else is to reach the tiers that an entry is written to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Along<'a> {
+    pub(crate) mark: Option<Mark>,
+    /// Who gives the entry's lease back.
+    pub(crate) owner: Option<&'a str>,
 }
 
 impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
@@ -47,7 +55,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                 let life = life(entry.fresh);
                 Held {
                     life: entry.until.map_or(life, |until| life.until(until)),
-                    value: Some(Arc::new(entry.value) as Arc<dyn Any + Send + Sync>),
+                    value: Some(erased(entry.value)),
                     checked: now,
                     labels: Labels::new(entry.tags, entry.etag),
                     weight: 0,
@@ -87,14 +95,17 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             memory.remove(&key);
         }
         let shared = move |tier: &Guarded| tier.is_shared();
-        let local = self.write(&text, &made, None, None, |tier| !shared(tier));
+        let local = self.write(&text, &made, Along::default(), |tier| !shared(tier));
         // Counted, and reported by the tier's guard.
         let _ = local.await;
         if self.cache.inner.tiers.iter().any(shared) {
             let space = self.clone();
             beside(async move {
-                let owner = granted.then_some(space.cache.inner.owner.as_str());
-                let _ = space.write(&text, &made, None, owner, shared).await;
+                let along = Along {
+                    mark: None,
+                    owner: granted.then_some(&space.cache.inner.owner),
+                };
+                let _ = space.write(&text, &made, along, shared).await;
             })
             .await;
         }
@@ -143,14 +154,13 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         frame.map_err(|source| Error::TooLarge { keyspace, source })
     }
 
-    /// Writes `made` to those tiers that are `wanted`, all at once, along with what else is to reach
-    /// them: a mark, and the lease of `owner` given back. What is dead already is deleted there instead.
+    /// Writes `made` to those tiers that are `wanted`, all at once. What is dead already is deleted there
+    /// instead.
     pub(crate) async fn write(
         &self,
         text: &str,
         made: &Made,
-        mark: Option<Mark>,
-        owner: Option<&str>,
+        along: Along<'_>,
         wanted: impl Fn(&Guarded) -> bool,
     ) -> Receipt {
         let inner = &*self.cache.inner;
@@ -173,17 +183,19 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             let batch = WriteBatch {
                 puts: put.as_slice(),
                 removes: remove.as_slice(),
-                marks: mark.as_slice(),
-                release: owner.map(|owner| Release { key: text, owner }),
+                marks: along.mark.as_slice(),
+                release: along.owner.map(|owner| Release { key: text, owner }),
                 ..WriteBatch::new(&inner.app, now)
             };
             let result = tier.write(batch).await;
             if result.is_ok() {
                 let bytes = put.map_or(0, |put| put.frame.len());
-                counters.written_bytes.add(u64::try_from(bytes).unwrap_or(u64::MAX));
+                counters
+                    .written_bytes
+                    .add(u64::try_from(bytes).unwrap_or(u64::MAX));
             } else {
                 counters.errors.add(1);
-                inner.unsent.push(index, mark.as_slice());
+                inner.unsent.push(index, along.mark.as_slice());
             }
             result
         });

@@ -51,7 +51,9 @@ impl<T> Chaos<T> {
     }
 
     fn faults(&self) -> Faults {
-        self.faults.lock().map_or_else(|_| Faults::default(), |faults| *faults)
+        self.faults
+            .lock()
+            .map_or_else(|_| Faults::default(), |faults| *faults)
     }
 
     fn strikes(&self, percent: u8) -> bool {

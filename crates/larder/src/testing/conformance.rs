@@ -246,7 +246,10 @@ async fn marks_are_kept<T: Tier>(on: &On<T>) {
     all.sort_unstable();
     let before = WallMillis::new(early.get() - 1);
     assert_eq!(since(before).await, all, "the newest of each scope");
-    assert!(!since(early).await.contains(&(other, early)), "only what is newer");
+    assert!(
+        !since(early).await.contains(&(other, early)),
+        "only what is newer"
+    );
     assert!(since(early).await.contains(&(tag, late)), "what is newer");
     if on.tier.reach() == Reach::Shared {
         let batch = ReadBatch {
@@ -296,7 +299,11 @@ async fn one_holds_a_lease<T: Tier>(on: &On<T>) {
     let now = on.now;
     assert_eq!(on.lease("a", now, false).await, LeaseAnswer::Granted);
     assert_eq!(on.lease("b", now, false).await, LeaseAnswer::Held);
-    assert_eq!(on.lease("a", now, false).await, LeaseAnswer::Granted, "again");
+    assert_eq!(
+        on.lease("a", now, false).await,
+        LeaseAnswer::Granted,
+        "again"
+    );
     on.release("b").await;
     let still = on.lease("b", now, false).await;
     assert_eq!(still, LeaseAnswer::Held, "only its owner frees it");

@@ -88,9 +88,8 @@ impl Kept {
             .map(|asked| self.find(asked, batch.now))
             .collect();
         let since = batch.marks_since.unwrap_or(WallMillis::new(u64::MAX));
-        let wanted = |(scope, at): &(&Scope, &WallMillis)| {
-            **at > since || batch.scopes.contains(scope)
-        };
+        let wanted =
+            |(scope, at): &(&Scope, &WallMillis)| **at > since || batch.scopes.contains(scope);
         let marks = self.marks.iter().filter(wanted);
         let marks = marks.map(|(scope, at)| Mark {
             scope: *scope,
@@ -118,7 +117,9 @@ impl Kept {
         }
         let tags = frame::tags(bytes).map(Scope::from_raw);
         let scopes = asked.scopes.iter().copied().chain(tags);
-        let marks = scopes.chain([Scope::ALL]).filter_map(|scope| self.marks.get(&scope));
+        let marks = scopes
+            .chain([Scope::ALL])
+            .filter_map(|scope| self.marks.get(&scope));
         Some(Found {
             bytes: bytes.clone(),
             invalidated: marks.copied().max(),

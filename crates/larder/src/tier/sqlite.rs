@@ -76,7 +76,10 @@ impl Sqlite {
     }
 
     /// Does something with the open file, and sees to what goes wrong.
-    fn with<T>(&self, mut work: impl FnMut(&mut Store) -> rusqlite::Result<T>) -> Result<T, TierError> {
+    fn with<T>(
+        &self,
+        mut work: impl FnMut(&mut Store) -> rusqlite::Result<T>,
+    ) -> Result<T, TierError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = match self.opened(&mut state) {
             Ok(Some(store)) => work(store),

@@ -5,13 +5,7 @@ use std::{cell::Cell, time::Duration};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{
-    frame::Frame,
-    life::Life,
-    policy::Policy,
-    testing::conformance,
-    tier::Asked,
-};
+use crate::{frame::Frame, life::Life, policy::Policy, testing::conformance, tier::Asked};
 
 const MEGABYTE: u64 = 1 << 20;
 const NOW: WallMillis = WallMillis::new(1_795_338_000_000);
@@ -66,7 +60,9 @@ async fn get(tier: &Sqlite, key: &str) -> Result<Option<Vec<u8>>, TierError> {
 
 fn bytes_in(folder: &TempDir) -> u64 {
     let files = fs::read_dir(folder.path()).unwrap();
-    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+    files
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum()
 }
 
 #[tokio::test]
@@ -86,7 +82,9 @@ async fn what_was_written_outlives_the_process() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("larder.db");
     let bytes = frame(b"kept");
-    put(&Sqlite::new(&path, MEGABYTE), "key", &bytes).await.unwrap();
+    put(&Sqlite::new(&path, MEGABYTE), "key", &bytes)
+        .await
+        .unwrap();
     let again = Sqlite::new(&path, MEGABYTE);
     assert_eq!(get(&again, "key").await.unwrap(), Some(bytes));
 }
@@ -101,7 +99,10 @@ async fn ten_times_the_budget_never_exceeds_it_and_the_last_stays() {
         put(&tier, &key, &frame(&vec![7; size])).await.unwrap();
         let bytes = bytes_in(&folder);
         assert!(bytes <= 2 * MEGABYTE, "{bytes} after {n}");
-        assert!(get(&tier, &key).await.unwrap().is_some(), "{n} was just written");
+        assert!(
+            get(&tier, &key).await.unwrap().is_some(),
+            "{n} was just written"
+        );
     }
 }
 
@@ -113,7 +114,10 @@ async fn what_is_read_outlasts_what_is_not() {
     put(&tier, "favourite", &bytes).await.unwrap();
     for n in 0..5_000 {
         put(&tier, &n.to_string(), &bytes).await.unwrap();
-        assert!(get(&tier, "favourite").await.unwrap().is_some(), "after {n}");
+        assert!(
+            get(&tier, "favourite").await.unwrap().is_some(),
+            "after {n}"
+        );
     }
     assert!(get(&tier, "0").await.unwrap().is_none(), "evicted long ago");
 }
@@ -162,7 +166,9 @@ async fn a_file_that_was_damaged_is_made_anew() {
     {
         let tier = Sqlite::new(&path, MEGABYTE);
         for n in 0..100 {
-            put(&tier, &n.to_string(), &frame(&[7; 1_000])).await.unwrap();
+            put(&tier, &n.to_string(), &frame(&[7; 1_000]))
+                .await
+                .unwrap();
         }
     }
     let mut bytes = fs::read(&path).unwrap();
@@ -229,7 +235,11 @@ async fn marks_are_bounded_and_none_is_forgotten() {
     };
     let marks = tier.read(batch).await.unwrap().marks;
     assert!(marks.len() <= MAX_MARKS + MAX_MARKS / 2, "{}", marks.len());
-    let all = marks.iter().find(|mark| mark.scope == Scope::ALL).unwrap().at;
+    let all = marks
+        .iter()
+        .find(|mark| mark.scope == Scope::ALL)
+        .unwrap()
+        .at;
     for n in 0..many {
         let scope = Scope::tag(&n.to_string());
         let kept = marks.iter().any(|mark| mark.scope == scope);
