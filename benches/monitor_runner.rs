@@ -10,8 +10,9 @@ use std::{io::Write as _, path::PathBuf, sync::Arc};
 use anyhow::{Context as _, ensure};
 use local_aws::{
     edge::Edge,
+    helper::workspace_root,
     lambda::{Config, Function, Lambda, Outcome, TMP},
-    moto::{Moto, workspace_root},
+    moto::Moto,
     publish::{NewRelease, Publisher},
 };
 use measure::{Goal, Page, Samples};

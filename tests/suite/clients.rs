@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use local_aws::{lambda::Lambda, moto::python};
+use local_aws::{helper::python, lambda::Lambda};
 
 use crate::world::{World, obedient};
 

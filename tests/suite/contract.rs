@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use local_aws::{moto::workspace_root, template::Template};
+use local_aws::{helper::workspace_root, template::Template};
 use serde_json::Value;
 
 type Variables = BTreeMap<String, String>;

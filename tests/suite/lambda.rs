@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local_aws::{lambda::Config, moto::python};
+use local_aws::{helper::python, lambda::Config};
 use serde_json::{Value, json};
 
 use crate::world::{create, invoke, obedient, wait_for};

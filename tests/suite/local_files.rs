@@ -158,14 +158,14 @@ async fn a_write_that_fails_half_way_leaves_nothing() {
 }
 
 /// A file system of its own.
-struct SmallDisk {
-    path: PathBuf,
+pub(crate) struct SmallDisk {
+    pub(crate) path: PathBuf,
     _dir: tempfile::TempDir,
 }
 
 impl SmallDisk {
     /// One of as many bytes, to a whole page; none where nothing may be mounted.
-    fn mount(bytes: usize) -> Option<Self> {
+    pub(crate) fn mount(bytes: usize) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_owned();
         let size = format!("size={bytes}");

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod binary_cache;
 #[cfg(test)]
+mod cache_processes;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod contract;
@@ -21,6 +23,8 @@ mod metadata_faults;
 mod monitors;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod shared_cache;
 #[cfg(test)]
 mod source_faults;
 #[cfg(test)]

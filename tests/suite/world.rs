@@ -12,8 +12,9 @@ use std::{
 
 use local_aws::{
     edge::Edge,
+    helper::workspace_root,
     lambda::{Config, Function, Lambda, Outcome, TMP},
-    moto::{Moto, workspace_root},
+    moto::Moto,
     publish::{NewRelease, Publisher},
 };
 use serde_json::{Value, json};

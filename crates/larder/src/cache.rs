@@ -345,5 +345,5 @@ impl fmt::Debug for Cache {
 }
 
 #[cfg(test)]
-#[path = "cache_tests.rs"]
+#[path = "cache_tests/mod.rs"]
 mod tests;

@@ -192,7 +192,8 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-fn encode(bytes: &[u8], into: &mut String) {
+/// Percent-encodes what stands in a key.
+pub(crate) fn encode(bytes: &[u8], into: &mut String) {
     for byte in bytes {
         match char::from(*byte) {
             plain @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-') => into.push(plain),

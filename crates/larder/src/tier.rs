@@ -12,6 +12,8 @@ use crate::{
     scope::{Mark, Scope},
 };
 
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

@@ -17,7 +17,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::moto::{python, workspace_root};
+use crate::helper::{python, workspace_root};
 
 /// For the emulator to listen; it compiles nothing before it does.
 const START: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::{
-    moto::workspace_root, progress::Progress, schedule::Ticker, stack::Stack, template::Template,
+    helper::workspace_root, progress::Progress, schedule::Ticker, stack::Stack, template::Template,
     watch::Watch,
 };
 use report::{Report, Row};

@@ -1,0 +1,152 @@
+//! A tier on a server that speaks Redis' protocol: Redis 6.2 and later, Valkey, `DragonflyDB`.
+//!
+//! - **One round trip** for any batch: values, the marks that cover them, all news of invalidations, and the
+//!   lease, by one script. It declares every key that it touches, as `DragonflyDB` asks for, and uses commands
+//!   that all three have.
+//! - **Connected when first used**, and anew after half a minute without use: a connection that slept
+//!   through a freeze may be dead without knowing. What fails on a connection that was used before is
+//!   tried again on a fresh one, at once; then with growing pauses.
+//! - **Marks survive eviction**: they are one sorted set, a member a scope. Where it is gone, its first reader
+//!   puts a mark over everything in its place, since nobody can tell what it covered.
+//!
+//! Keys: entries under their own names, `{app}:~marks`, and `{entry}:~lease`. A part of a key has no `~`. One server,
+//! no cluster: a batch has keys of all slots.
+
+mod answer;
+mod connection;
+mod script;
+
+use std::{fmt, time::Duration};
+
+use redis::{IntoConnectionInfo as _, RedisError, ServerErrorKind};
+
+pub use self::answer::parse_answer;
+use self::{connection::Pool, script::Scripts};
+use crate::tier::{
+    Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch,
+};
+
+const NAME: &str = "redis";
+
+/// Entries on a server.
+pub struct Redis {
+    pool: Pool,
+    scripts: Scripts,
+    address: String,
+}
+
+/// How a server is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedisOptions {
+    /// How long one operation may take, connecting included. A connection that was used before is given
+    /// half of it, so that the other half is left to try again. 100 ms.
+    pub timeout: Duration,
+    /// How often an operation is tried again. 3.
+    pub retries: usize,
+    /// How many connections there are. 1; more where many requests are served at a time.
+    pub connections: usize,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_millis(100),
+            retries: 3,
+            connections: 1,
+        }
+    }
+}
+
+/// An address that is none. It is not quoted: it may hold a password.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "not the address of a Redis server: {reason}; give redis://user:password@host:port/database, rediss://… for TLS, or host:port"
+)]
+pub struct InvalidAddress {
+    reason: String,
+}
+
+impl Redis {
+    /// On the server at `address`: `redis://`, `rediss://` for TLS, or a bare `host:port`; with user, password and database,
+    /// if it has any. Nothing is connected yet.
+    pub fn new(address: &str, options: RedisOptions) -> Result<Self, InvalidAddress> {
+        let address = address.trim();
+        let url = if address.contains("://") {
+            address.to_owned()
+        } else {
+            format!("redis://{address}")
+        };
+        let invalid = |error: &RedisError| InvalidAddress {
+            reason: error.to_string(),
+        };
+        let info = url
+            .as_str()
+            .into_connection_info()
+            .map_err(|error| invalid(&error))?;
+        let shown = info.addr().to_string();
+        let pool = Pool::new(info, options).map_err(|error| invalid(&error))?;
+        Ok(Self {
+            pool,
+            scripts: Scripts::new(),
+            address: shown,
+        })
+    }
+
+    async fn read_batch(&self, batch: &ReadBatch<'_>) -> Result<Answer, TierError> {
+        let call = self.scripts.read(batch);
+        let value = self.pool.run(&call, batch.now).await;
+        let value = value.map_err(|error| tier_error(&error))?;
+        parse_answer(value, batch.entries.len()).ok_or_else(|| {
+            TierError::new(NAME, TierErrorKind::Failed)
+                .because("it answered something else than was asked")
+        })
+    }
+}
+
+impl Tier for Redis {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Shared
+    }
+
+    fn read<'a>(&'a self, batch: ReadBatch<'a>) -> BoxFuture<'a, Result<Answer, TierError>> {
+        Box::pin(async move { self.read_batch(&batch).await })
+    }
+
+    fn write<'a>(&'a self, batch: WriteBatch<'a>) -> BoxFuture<'a, Result<(), TierError>> {
+        Box::pin(async move {
+            let call = self.scripts.write(&batch);
+            let written = self.pool.run(&call, batch.now).await;
+            written.map(drop).map_err(|error| tier_error(&error))
+        })
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without user and password.
+        f.debug_struct("Redis")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+fn tier_error(error: &RedisError) -> TierError {
+    let denied = ["NOAUTH", "WRONGPASS", "NOPERM"];
+    let kind = match error.kind() {
+        redis::ErrorKind::AuthenticationFailed
+        | redis::ErrorKind::Server(ServerErrorKind::NoPerm) => TierErrorKind::Denied,
+        _ if error.code().is_some_and(|code| denied.contains(&code)) => TierErrorKind::Denied,
+        _ if error.code() == Some("OOM") => TierErrorKind::Full,
+        _ if error.is_timeout() => TierErrorKind::Timeout,
+        _ if error.is_io_error() => TierErrorKind::Unreachable,
+        redis::ErrorKind::Server(
+            ServerErrorKind::BusyLoading | ServerErrorKind::TryAgain | ServerErrorKind::MasterDown,
+        ) => TierErrorKind::Unreachable,
+        _ => TierErrorKind::Failed,
+    };
+    TierError::new(NAME, kind).because(error.to_string())
+}

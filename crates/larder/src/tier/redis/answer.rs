@@ -1,0 +1,153 @@
+//! What the server answers, read as from somebody who may answer anything.
+
+use redis::Value;
+
+use crate::{
+    clock::WallMillis,
+    frame::{MAX_ETAG, MAX_PAYLOAD},
+    scope::{MAX_MARKS, Mark, Scope},
+    tier::{Answer, Found, LeaseAnswer},
+};
+
+/// No frame is longer.
+const MAX_FRAME: usize = MAX_PAYLOAD + MAX_ETAG + 1024;
+
+/// What the reading script has answered for so many entries; `None` if that is nothing that it answers.
+#[must_use]
+pub fn parse_answer(value: Value, entries: usize) -> Option<Answer> {
+    let [lease, told, found] = <[Value; 3]>::try_from(array(value)?).ok()?;
+    let lease = match lease {
+        Value::Int(0) => LeaseAnswer::None,
+        Value::Int(1) => LeaseAnswer::Granted,
+        Value::Int(2) => LeaseAnswer::Held,
+        _ => return None,
+    };
+    let told = array(told)?;
+    // The script answers with what is kept, and with what was asked for, besides.
+    if told.len() > 4 * MAX_MARKS || told.len() % 2 != 0 {
+        return None;
+    }
+    let marks = told.as_chunks().0.iter().map(mark).collect::<Option<_>>()?;
+    let mut found = array(found)?;
+    // Lua drops what is nil at the end of a list.
+    if found.len() > entries * 3 {
+        return None;
+    }
+    found.resize(entries * 3, Value::Nil);
+    let mut found = found.into_iter();
+    let mut entries_read = Vec::with_capacity(entries);
+    while let Some(value) = found.next() {
+        let known = |at| (at > 0).then_some(WallMillis::new(at));
+        let invalidated = known(moment(&found.next()?)?);
+        let expired = known(moment(&found.next()?)?);
+        entries_read.push(match value {
+            Value::BulkString(bytes) if bytes.len() <= MAX_FRAME => Some(Found {
+                bytes,
+                invalidated,
+                expired,
+            }),
+            Value::Nil => None,
+            _ => return None,
+        });
+    }
+    Some(Answer {
+        found: entries_read,
+        marks,
+        lease,
+    })
+}
+
+fn array(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Array(values) => Some(values),
+        _ => None,
+    }
+}
+
+fn mark([scope, at]: &[Value; 2]) -> Option<Mark> {
+    let Value::BulkString(scope) = scope else {
+        return None;
+    };
+    let at = match at {
+        Value::BulkString(at) => std::str::from_utf8(at).ok()?.parse().ok()?,
+        Value::Int(at) => u64::try_from(*at).ok()?,
+        _ => return None,
+    };
+    Some(Mark {
+        scope: Scope::from_raw(u64::from_le_bytes(scope.as_slice().try_into().ok()?)),
+        at: WallMillis::new(at),
+    })
+}
+
+/// A moment; 0 for none.
+fn moment(value: &Value) -> Option<u64> {
+    match value {
+        Value::Nil => Some(0),
+        Value::Int(at) => u64::try_from(*at).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(bytes: &[u8]) -> Value {
+        Value::BulkString(bytes.to_vec())
+    }
+
+    #[test]
+    fn an_answer_is_read() {
+        let value = Value::Array(vec![
+            Value::Int(2),
+            Value::Array(vec![bulk(&7_u64.to_le_bytes()), bulk(b"1795338000000")]),
+            Value::Array(vec![bulk(b"frame"), Value::Int(5), Value::Int(0)]),
+        ]);
+        let answer = parse_answer(value, 2).unwrap();
+        assert_eq!(answer.lease, LeaseAnswer::Held);
+        assert_eq!(
+            answer.marks,
+            [Mark {
+                scope: Scope::from_raw(7),
+                at: WallMillis::new(1_795_338_000_000)
+            }]
+        );
+        let found = answer.found[0].as_ref().unwrap();
+        assert_eq!(found.bytes, b"frame");
+        assert_eq!(found.invalidated, Some(WallMillis::new(5)));
+        assert_eq!(found.expired, None);
+        assert_eq!(answer.found[1], None, "cut off by Lua");
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let answer = |lease, told, found| Value::Array(vec![lease, told, found]);
+        let none = || Value::Array(Vec::new());
+        for (what, value) in [
+            ("nothing", Value::Nil),
+            ("another lease", answer(Value::Int(3), none(), none())),
+            (
+                "half a mark",
+                answer(Value::Int(0), Value::Array(vec![bulk(b"")]), none()),
+            ),
+            (
+                "a short scope",
+                answer(
+                    Value::Int(0),
+                    Value::Array(vec![bulk(b"x"), bulk(b"1")]),
+                    none(),
+                ),
+            ),
+            (
+                "too many entries",
+                answer(Value::Int(0), none(), Value::Array(vec![Value::Nil; 4])),
+            ),
+            (
+                "a list for a value",
+                answer(Value::Int(0), none(), Value::Array(vec![none()])),
+            ),
+        ] {
+            assert!(parse_answer(value, 1).is_none(), "{what}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Connections: made when they are needed, replaced when they may be dead.
+
+use std::{
+    future::Future,
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, RedisError, RedisResult, Value,
+    aio::MultiplexedConnection, io::tcp::TcpSettings,
+};
+use tokio::sync::Mutex;
+
+use super::{RedisOptions, script::Call};
+use crate::clock::WallMillis;
+
+/// A connection that was not used for so long is not trusted: servers, load balancers and NAT gateways drop
+/// idle ones, and a frozen process does not hear of it.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Connections to one server, taken in turn.
+pub(super) struct Pool {
+    client: Client,
+    options: RedisOptions,
+    slots: Vec<Mutex<Option<Connection>>>,
+    next: AtomicUsize,
+    /// How many connections were made.
+    made: AtomicUsize,
+}
+
+#[derive(Clone)]
+struct Connection {
+    inner: MultiplexedConnection,
+    /// Tells it from the one that takes its place.
+    number: usize,
+    /// When it was used last, by the wall clock, which goes on during a freeze.
+    used: WallMillis,
+}
+
+/// A connection for one try.
+struct Lent {
+    connection: MultiplexedConnection,
+    number: usize,
+    /// Whether it is older than this try, and may be dead.
+    reused: bool,
+}
+
+impl Pool {
+    pub(super) fn new(info: ConnectionInfo, options: RedisOptions) -> RedisResult<Self> {
+        let tcp = TcpSettings::default().set_nodelay(true);
+        // The server need not be told what library this is: that costs two commands a connection.
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
+        Ok(Self {
+            client: Client::open(info)?,
+            options,
+            slots: (0..options.connections.max(1))
+                .map(|_| Mutex::default())
+                .collect(),
+            next: AtomicUsize::new(0),
+            made: AtomicUsize::new(0),
+        })
+    }
+
+    /// Makes one call, trying again where the connection was the matter.
+    pub(super) async fn run(&self, call: &Call, now: WallMillis) -> RedisResult<Value> {
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(5))
+            .with_max_delay(Duration::from_millis(200))
+            .with_max_times(self.options.retries)
+            .with_jitter()
+            .build();
+        loop {
+            let slot = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len();
+            let (result, was_reused) = self.attempt(slot, call, now).await;
+            let error = match result {
+                Ok(value) => return Ok(value),
+                Err(error) if !error.is_io_error() => return Err(error),
+                Err(error) => error,
+            };
+            match pauses.next() {
+                None => return Err(error),
+                // On a fresh one at once: most likely the old one was just dead.
+                Some(_) if was_reused => {}
+                Some(pause) => tokio::time::sleep(pause).await,
+            }
+        }
+    }
+
+    /// One try, and whether it was on a connection that had been used before.
+    async fn attempt(
+        &self,
+        slot: usize,
+        call: &Call,
+        now: WallMillis,
+    ) -> (RedisResult<Value>, bool) {
+        let lent = match self.lend(slot, now).await {
+            Ok(lent) => lent,
+            Err(error) => return (Err(error), false),
+        };
+        let time = if lent.reused {
+            self.options.timeout / 2
+        } else {
+            self.options.timeout
+        };
+        let mut connection = lent.connection;
+        let result = in_time(time, call.on(&mut connection, lent.reused)).await;
+        if result.as_ref().is_err_and(RedisError::is_io_error) {
+            self.discard(slot, lent.number).await;
+        }
+        (result, lent.reused)
+    }
+
+    /// The connection in `slot`, or a new one.
+    async fn lend(&self, slot: usize, now: WallMillis) -> RedisResult<Lent> {
+        let Some(slot) = self.slots.get(slot) else {
+            return Err(io::Error::other("there is no such connection").into());
+        };
+        let mut slot = slot.lock().await;
+        if let Some(connection) = slot.as_mut()
+            && now.since(connection.used) < IDLE
+        {
+            connection.used = now;
+            return Ok(Lent {
+                connection: connection.inner.clone(),
+                number: connection.number,
+                reused: true,
+            });
+        }
+        *slot = None;
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.options.timeout))
+            .set_response_timeout(None);
+        let inner = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        *slot = Some(Connection {
+            inner: inner.clone(),
+            number,
+            used: now,
+        });
+        Ok(Lent {
+            connection: inner,
+            number,
+            reused: false,
+        })
+    }
+
+    /// Forgets a connection that failed, unless another one has taken its place.
+    async fn discard(&self, slot: usize, number: usize) {
+        if let Some(slot) = self.slots.get(slot) {
+            let mut slot = slot.lock().await;
+            if slot
+                .as_ref()
+                .is_some_and(|present| present.number == number)
+            {
+                *slot = None;
+            }
+        }
+    }
+}
+
+async fn in_time<T>(
+    time: Duration,
+    operation: impl Future<Output = RedisResult<T>>,
+) -> RedisResult<T> {
+    tokio::time::timeout(time, operation)
+        .await
+        .unwrap_or_else(
+            |_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()),
+        )
+}

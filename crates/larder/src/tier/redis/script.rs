@@ -1,0 +1,329 @@
+//! The two scripts, and how a batch becomes a call of one.
+
+use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection};
+use sha1_smol::Sha1;
+
+use crate::{
+    scope::{MAX_MARKS, Scope},
+    tier::{ReadBatch, WriteBatch},
+};
+
+/// What both scripts begin with. Times are milliseconds; of a number's 8 bytes the upper two are 0 until the year
+/// 10889, and Lua 5.1 has no more than 53 bits. `unpack` has another name since Lua 5.2.
+const COMMON: &str = r"
+local unpack = table.unpack or unpack
+local marks, now, all = KEYS[1], tonumber(ARGV[1]), string.rep('\0', 8)
+local function number(text, at)
+  local a, b, c, d, e, f = string.byte(text, at, at + 5)
+  return a + 256 * (b + 256 * (c + 256 * (d + 256 * (e + 256 * f))))
+end
+local function is_frame(text)
+  return #text >= 72 and string.sub(text, 1, 4) == 'LRDR'
+end
+local function mark(scope, at)
+  local known = redis.call('ZSCORE', marks, scope)
+  if not known or tonumber(known) < at then
+    redis.call('ZADD', marks, at, scope)
+  end
+end
+local function keep()
+  redis.call('PEXPIRE', marks, 2592000000)
+end
+";
+
+/// KEYS: marks, then the lease if one is asked for, then the entries.
+/// ARGV: now, since or -1, owner or '', milliseconds of the lease, 1 if even where it is fresh, how many
+/// scopes are asked for, those scopes; then for each entry its expiry, how many scopes it has, and these.
+/// Answers: lease, marks as scope and time in turn, entries as value, invalidated and expired in turn.
+const READ: &str = r"
+local newest = redis.call('ZREVRANGE', marks, 0, 0, 'WITHSCORES')[2]
+if newest then
+  newest = tonumber(newest)
+else
+  newest = now - 1
+  mark(all, newest)
+  keep()
+end
+local told = {}
+local since = tonumber(ARGV[2])
+if since >= 0 and newest > since then
+  told = redis.call('ZRANGEBYSCORE', marks, '(' .. ARGV[2], '+inf', 'WITHSCORES')
+end
+local at = 6
+local asked = tonumber(ARGV[at])
+for i = at + 1, at + asked do
+  local score = redis.call('ZSCORE', marks, ARGV[i])
+  if score then
+    told[#told + 1] = ARGV[i]
+    told[#told + 1] = score
+  end
+end
+at = at + asked + 1
+local leased = ARGV[3] ~= ''
+local first = 2
+if leased then first = 3 end
+local found, values = {}, {}
+if KEYS[first] then
+  values = redis.call('MGET', unpack(KEYS, first))
+end
+local function newer(scope, than)
+  local score = redis.call('ZSCORE', marks, scope)
+  if score and tonumber(score) > than then return tonumber(score) end
+  return than
+end
+local is_fresh = false
+for i = 1, #KEYS - first + 1 do
+  local value, many = values[i], tonumber(ARGV[at + 1])
+  local invalidated, expired = 0, 0
+  if value and is_frame(value) then
+    local created = number(value, 17)
+    if newest >= created then
+      invalidated = newer(all, 0)
+      for j = at + 2, at + 1 + many do
+        invalidated = newer(ARGV[j], invalidated)
+      end
+      local tags = string.byte(value, 7) + 256 * string.byte(value, 8)
+      if tags > 64 then tags = 0 end
+      for j = 0, tags - 1 do
+        invalidated = newer(string.sub(value, 65 + 8 * j, 72 + 8 * j), invalidated)
+      end
+      expired = newer(ARGV[at], 0)
+    end
+    if i == 1 then
+      is_fresh = now < number(value, 25) and created > invalidated and created > expired
+    end
+  end
+  found[3 * i - 2] = value
+  found[3 * i - 1] = invalidated
+  found[3 * i] = expired
+  at = at + 2 + many
+end
+local lease = 0
+if leased and (ARGV[5] == '1' or not is_fresh) then
+  local owner = redis.call('GET', KEYS[2])
+  if not owner or owner == ARGV[3] then
+    redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+    lease = 1
+  else
+    lease = 2
+  end
+end
+return {lease, told, found}
+";
+
+/// KEYS: marks, then the lease if one is given back, then entries to write, then entries to delete.
+/// ARGV: now, owner or '', how many marks, scope and time of each, how many entries to write, and of each when its load
+/// began, for how many milliseconds it is kept, and its frame.
+/// Members of the set are bounded: past the most, the older half is given up for one mark over everything.
+const WRITE: &str = r"
+local at, first = 3, 2
+if ARGV[2] ~= '' then first = 3 end
+local many = tonumber(ARGV[at])
+local puts = tonumber(ARGV[at + 1 + 2 * many])
+if (many > 0 or puts > 0) and not redis.call('ZSCORE', marks, all) then
+  local before = now
+  for i = 0, puts - 1 do
+    before = math.min(before, tonumber(ARGV[at + 2 * many + 2 + 3 * i]))
+  end
+  mark(all, before - 1)
+  keep()
+end
+for i = 1, many do
+  mark(ARGV[at + 2 * i - 1], tonumber(ARGV[at + 2 * i]))
+end
+if many > 0 then
+  local kept = redis.call('ZCARD', marks)
+  if kept > MAX_MARKS then
+    local cut = kept - HALF_MARKS
+    local last = redis.call('ZRANGE', marks, cut - 1, cut - 1, 'WITHSCORES')[2]
+    local over = redis.call('ZSCORE', marks, all)
+    redis.call('ZREMRANGEBYRANK', marks, 0, cut - 1)
+    mark(all, tonumber(last))
+    if over then mark(all, tonumber(over)) end
+  end
+  keep()
+end
+at = at + 2 * many + 2
+for i = 0, puts - 1 do
+  local key, created = KEYS[first + i], tonumber(ARGV[at + 3 * i])
+  local present = redis.call('GETRANGE', key, 0, 71)
+  if not is_frame(present) or number(present, 17) <= created then
+    redis.call('SET', key, ARGV[at + 3 * i + 2], 'PX', ARGV[at + 3 * i + 1])
+  end
+end
+for i = first + puts, #KEYS do
+  redis.call('DEL', KEYS[i])
+end
+if ARGV[2] ~= '' and redis.call('GET', KEYS[2]) == ARGV[2] then
+  redis.call('DEL', KEYS[2])
+end
+return 0
+";
+
+/// Both scripts, and the names that the server gives them.
+pub(super) struct Scripts {
+    read: Script,
+    write: Script,
+}
+
+struct Script {
+    code: String,
+    hash: String,
+}
+
+impl Script {
+    fn new(body: &str) -> Self {
+        let body = body
+            .replace("MAX_MARKS", &MAX_MARKS.to_string())
+            .replace("HALF_MARKS", &(MAX_MARKS / 2).to_string());
+        let code = format!("{COMMON}{body}");
+        let hash = Sha1::from(&code).digest().to_string();
+        Self { code, hash }
+    }
+
+    /// A call with these keys and arguments.
+    fn call(&self, keys: &[String], arguments: &[Argument<'_>]) -> Call {
+        let command = |name: &str, script: &str| {
+            let mut command = redis::cmd(name);
+            command.arg(script).arg(keys.len()).arg(keys);
+            for argument in arguments {
+                match argument {
+                    Argument::Number(number) => command.arg(*number),
+                    Argument::Bytes(bytes) => command.arg(*bytes),
+                    Argument::Scope(scope) => command.arg(&scope.get().to_le_bytes()),
+                };
+            }
+            command
+        };
+        Call {
+            by_hash: command("EVALSHA", &self.hash),
+            whole: command("EVAL", &self.code),
+        }
+    }
+}
+
+enum Argument<'a> {
+    Number(i64),
+    Bytes(&'a [u8]),
+    Scope(Scope),
+}
+
+impl Argument<'_> {
+    fn count(count: usize) -> Self {
+        Self::Number(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
+    fn millis(millis: u64) -> Self {
+        Self::Number(i64::try_from(millis).unwrap_or(i64::MAX))
+    }
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            read: Script::new(READ),
+            write: Script::new(WRITE),
+        }
+    }
+
+    pub(super) fn read(&self, batch: &ReadBatch<'_>) -> Call {
+        let lease = batch.lease.zip(batch.entries.first());
+        let mut keys = vec![marks(batch.app)];
+        keys.extend(lease.map(|(_, asked)| lease_of(asked.key)));
+        keys.extend(batch.entries.iter().map(|asked| asked.key.to_owned()));
+        let since = batch.marks_since.map(|since| Argument::millis(since.get()));
+        let wish = lease.map(|(wish, _)| wish);
+        let time = wish.map_or(0, |wish| {
+            u64::try_from(wish.time.as_millis()).unwrap_or(u64::MAX)
+        });
+        let mut arguments = vec![
+            Argument::millis(batch.now.get()),
+            since.unwrap_or(Argument::Number(-1)),
+            Argument::Bytes(wish.map_or(&[], |wish| wish.owner.as_bytes())),
+            Argument::millis(time.max(1)),
+            Argument::Number(wish.map_or(0, |wish| i64::from(wish.even_if_fresh))),
+            Argument::count(batch.scopes.len()),
+        ];
+        arguments.extend(batch.scopes.iter().copied().map(Argument::Scope));
+        for asked in batch.entries {
+            arguments.push(Argument::Scope(asked.expiry));
+            arguments.push(Argument::count(asked.scopes.len()));
+            arguments.extend(asked.scopes.iter().copied().map(Argument::Scope));
+        }
+        self.read.call(&keys, &arguments)
+    }
+
+    pub(super) fn write(&self, batch: &WriteBatch<'_>) -> Call {
+        let mut keys = vec![marks(batch.app)];
+        keys.extend(batch.release.map(|release| lease_of(release.key)));
+        keys.extend(batch.puts.iter().map(|put| put.key.to_owned()));
+        keys.extend(batch.removes.iter().map(|key| (*key).to_owned()));
+        let owner = batch.release.map_or("", |release| release.owner);
+        let mut arguments = vec![
+            Argument::millis(batch.now.get()),
+            Argument::Bytes(owner.as_bytes()),
+            Argument::count(batch.marks.len()),
+        ];
+        for mark in batch.marks {
+            arguments.push(Argument::Scope(mark.scope));
+            arguments.push(Argument::millis(mark.at.get()));
+        }
+        arguments.push(Argument::count(batch.puts.len()));
+        for put in batch.puts {
+            let kept = put.until.since(batch.now).as_millis();
+            arguments.push(Argument::millis(put.created.get()));
+            arguments.push(Argument::millis(
+                u64::try_from(kept).unwrap_or(u64::MAX).max(1),
+            ));
+            arguments.push(Argument::Bytes(put.frame));
+        }
+        self.write.call(&keys, &arguments)
+    }
+}
+
+fn marks(app: &str) -> String {
+    let mut key = String::with_capacity(app.len() + 8);
+    crate::key::encode(app.as_bytes(), &mut key);
+    key.push_str(":~marks");
+    key
+}
+
+fn lease_of(key: &str) -> String {
+    format!("{key}:~lease")
+}
+
+/// A call of a script, ready to be sent.
+pub(super) struct Call {
+    by_hash: Cmd,
+    whole: Cmd,
+}
+
+impl Call {
+    /// Makes it. The script itself is sent along on a connection that is new, and where the server has
+    /// forgotten it: so it is one round trip all but always.
+    pub(super) async fn on(
+        &self,
+        connection: &mut MultiplexedConnection,
+        known: bool,
+    ) -> RedisResult<Value> {
+        if known {
+            match connection
+                .send_packed_command(&self.by_hash)
+                .await
+                .and_then(checked)
+            {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {}
+                result => return result,
+            }
+        }
+        connection
+            .send_packed_command(&self.whole)
+            .await
+            .and_then(checked)
+    }
+}
+
+/// An answer that is an error, as one.
+fn checked(value: Value) -> RedisResult<Value> {
+    value.extract_error()
+}

@@ -1,0 +1,88 @@
+//! Servers that others wrote, each in a process that ends with this one.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::{Child, ChildStdin, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+use larder_lambda::environment;
+
+/// The Python of the virtual environment that `make` sets up, or the one that `LARDER_PYTHON`
+/// names.
+pub fn python() -> anyhow::Result<PathBuf> {
+    let venv = || workspace_root().join(".venv/bin/python3");
+    let python = environment("LARDER_PYTHON").map_or_else(venv, PathBuf::from);
+    let missing = || format!("{} is missing: run `make setup` first", python.display());
+    ensure!(python.exists(), missing());
+    Ok(python)
+}
+
+/// The root of this workspace, as it was when this was built.
+#[must_use]
+pub fn workspace_root() -> PathBuf {
+    let crates = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    crates
+        .ancestors()
+        .nth(2)
+        .map_or(crates.clone(), PathBuf::from)
+}
+
+/// A Python script that serves until its standard input ends, which it does with this process.
+#[derive(Debug)]
+pub(crate) struct Helper {
+    process: Child,
+    /// Closing it ends the server.
+    stdin: Option<ChildStdin>,
+}
+
+impl Helper {
+    /// Starts `script`, and returns the line that it says once it listens. Blocks until then.
+    pub(crate) fn start(
+        name: &str,
+        script: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<(Self, String)> {
+        let mut process = Command::new(python()?)
+            .args(["-c", script])
+            .args(arguments)
+            // Nothing of the user's own AWS set-up may reach it.
+            .env_clear()
+            .envs(environment("PATH").map(|path| ("PATH", path)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            // Ctrl-C is for this process, which then ends it in good order.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("could not start {name}"))?;
+        let stdin = process.stdin.take();
+        let stdout = process.stdout.take().context("no standard output")?;
+        let helper = Self { process, stdin };
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        ensure!(
+            !line.is_empty(),
+            "{name} did not start: see its message above"
+        );
+        Ok((helper, line))
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < deadline {
+            if matches!(self.process.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,404 @@
+//! The cache on a real Redis server: the suite that every tier passes, and what servers do to those who
+//! rely on them.
+
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use larder::{
+    Cache, Entry, Keyspace, Load, Loaded, Lookup, MAX_MARKS, Policy, Refresh, Scope, Source,
+    testing::{ManualClock, conformance},
+    tier::redis::{Redis, RedisOptions},
+};
+use local_aws::redis::Redis as Server;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const PLAIN: Policy = Policy::fresh(Duration::from_mins(1)).refresh(Refresh::Never);
+static TEXTS: Keyspace<str, String> = Keyspace::new("texts", 1, PLAIN);
+
+fn tier(url: &str) -> Redis {
+    Redis::new(url, RedisOptions::default()).unwrap()
+}
+
+fn cache(url: &str) -> Cache {
+    Cache::builder("app").tier(tier(url)).build()
+}
+
+/// What the server at `port` says to one command.
+async fn ask(port: u16, command: &str) -> String {
+    let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let command = format!("{command}\r\nQUIT\r\n");
+    server.write_all(command.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    server.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Gets `key`; where it is nowhere, the value is its name.
+async fn get(cache: &Cache, key: &'static str) -> (String, Source) {
+    let load = async move |_: Load<String>| Ok::<_, Infallible>(Loaded::from(key.to_owned()));
+    let got = cache.space(&TEXTS).get_or_load(key, load).await;
+    let got = got.unwrap().unwrap();
+    ((*got.value).clone(), got.source)
+}
+
+fn errors(cache: &Cache) -> u64 {
+    cache
+        .snapshot()
+        .tiers
+        .iter()
+        .map(|row| row.counts.errors)
+        .sum()
+}
+
+#[tokio::test]
+async fn a_redis_server_passes_the_suite_of_all_tiers() {
+    let server = Server::start().unwrap();
+    let database = Cell::new(0);
+    conformance(async || {
+        database.set(database.get() + 1);
+        tier(&format!("{}/{}", server.url(), database.get()))
+    })
+    .await;
+    assert!(database.get() >= 7);
+}
+
+#[tokio::test]
+async fn addresses_are_understood_and_never_quoted() {
+    let server = Server::start_with(&["--requirepass", "hunter2"]).unwrap();
+    let port = server.port();
+    let user = "ACL SETUSER larder on >s3cret ~* +@all";
+    ask(port, &format!("AUTH hunter2\r\n{user}")).await;
+    for address in [
+        format!("redis://:hunter2@127.0.0.1:{port}"),
+        format!("redis://larder:s3cret@127.0.0.1:{port}/3"),
+        format!("larder:s3cret@127.0.0.1:{port}/4"),
+    ] {
+        let cache = cache(&address);
+        assert_eq!(get(&cache, "key").await.1, Source::Origin);
+        assert_eq!(get(&cache, "key").await.1, Source::Tier("redis"));
+        assert!(!format!("{cache:?}").contains("s3cret"));
+    }
+    let wrong = cache(&format!("redis://larder:wr0ng@127.0.0.1:{port}"));
+    let Err(larder::Error::Tier(error)) = wrong.space(&TEXTS).get("key").await else {
+        panic!("it let anybody in");
+    };
+    assert!(error.to_string().contains("check its password"), "{error}");
+    assert!(!format!("{error:?}").contains("wr0ng"), "{error:?}");
+    assert!(!error.is_retryable());
+    for address in [
+        "redis://",
+        "http://host:6379",
+        "redis://user:s3cret@host:port",
+    ] {
+        let error = Redis::new(address, RedisOptions::default())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("host:port"), "{error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_hit_is_one_round_trip_however_many_marks_there_are() {
+    let server = Server::start().unwrap();
+    let writer = cache(&server.url());
+    let entry = Entry::new("value".to_owned()).tags(["a", "b"]);
+    assert!(
+        writer
+            .space(&TEXTS)
+            .put("key", entry.into())
+            .await
+            .unwrap()
+            .is_complete()
+    );
+    let _ = writer.invalidate([Scope::tag("c")]).await;
+
+    let counting = Counting::before(server.port()).await;
+    let reader = cache(&counting.url);
+    assert!(
+        reader
+            .space(&TEXTS)
+            .get("key")
+            .await
+            .unwrap()
+            .hit()
+            .is_some()
+    );
+    let connected = counting.requests();
+    for _ in 0..10 {
+        assert!(
+            reader
+                .space(&TEXTS)
+                .get("key")
+                .await
+                .unwrap()
+                .hit()
+                .is_some()
+        );
+    }
+    assert_eq!(counting.requests() - connected, 10);
+}
+
+/// A proxy that counts what clients send. What a client sends at once arrives at once, on loopback.
+struct Counting {
+    url: String,
+    requests: Arc<AtomicU64>,
+    /// Odd: nothing is passed on over connections that are there.
+    frozen: Arc<AtomicU64>,
+}
+
+impl Counting {
+    async fn before(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let (requests, frozen) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+        let counting = Self {
+            url,
+            requests: Arc::clone(&requests),
+            frozen: Arc::clone(&frozen),
+        };
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (requests, frozen) = (Arc::clone(&requests), Arc::clone(&frozen));
+                tokio::spawn(pass(client, port, requests, frozen));
+            }
+        });
+        counting
+    }
+
+    fn requests(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    /// What is connected now leads nowhere from now on, and nobody says so.
+    fn cut_silently(&self) {
+        self.frozen.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+async fn pass(client: TcpStream, port: u16, requests: Arc<AtomicU64>, frozen: Arc<AtomicU64>) {
+    let born = frozen.load(Ordering::SeqCst);
+    let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    server.set_nodelay(true).unwrap();
+    client.set_nodelay(true).unwrap();
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+    let mut buffer = vec![0; 1 << 20];
+    while let Ok(n @ 1..) = from_client.read(&mut buffer).await {
+        requests.fetch_add(1, Ordering::SeqCst);
+        if frozen.load(Ordering::SeqCst) == born {
+            to_server.write_all(&buffer[..n]).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_died_costs_nothing_but_a_new_one() {
+    let server = Server::start().unwrap();
+    let cache = cache(&server.url());
+    get(&cache, "key").await;
+    for _ in 0..3 {
+        ask(server.port(), "CLIENT KILL TYPE normal").await;
+        assert_eq!(get(&cache, "key").await.1, Source::Tier("redis"));
+    }
+    assert_eq!(errors(&cache), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_leads_nowhere_costs_half_the_timeout_and_no_error() {
+    let server = Server::start().unwrap();
+    let proxy = Counting::before(server.port()).await;
+    let options = RedisOptions {
+        timeout: SECOND,
+        ..RedisOptions::default()
+    };
+    let redis = Redis::new(&proxy.url, options).unwrap();
+    let cache = Cache::builder("app").tier(redis).timeout(SECOND).build();
+    get(&cache, "key").await;
+    proxy.cut_silently();
+    assert_eq!(get(&cache, "key").await.1, Source::Tier("redis"));
+    assert_eq!(errors(&cache), 0);
+}
+
+#[tokio::test]
+async fn a_connection_is_not_trusted_after_half_a_minute_without_use() {
+    let server = Server::start().unwrap();
+    let proxy = Counting::before(server.port()).await;
+    let clock = ManualClock::new();
+    let cache = Cache::builder("app")
+        .tier(tier(&proxy.url))
+        .clock(clock.clone())
+        .build();
+    get(&cache, "key").await;
+    clock.advance(31 * SECOND);
+    proxy.cut_silently();
+    let begun = Instant::now();
+    assert_eq!(get(&cache, "key").await.1, Source::Tier("redis"));
+    // Half the timeout is what the dead one would have cost.
+    assert!(
+        begun.elapsed() < Duration::from_millis(50),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn the_client_comes_back_after_the_server_was_away() {
+    let server = Server::start().unwrap();
+    let port = server.port().to_string();
+    let clock = ManualClock::new();
+    let cache = Cache::builder("app")
+        .tier(tier(&server.url()))
+        .clock(clock.clone())
+        .build();
+    get(&cache, "key").await;
+    drop(server);
+    for _ in 0..20 {
+        assert_eq!(
+            get(&cache, "key").await.1,
+            Source::Origin,
+            "no error, no hang"
+        );
+    }
+    assert!(errors(&cache) > 0);
+    let _server = Server::start_with(&["--port", &port]).unwrap();
+    clock.advance(31 * SECOND);
+    assert_eq!(get(&cache, "key").await.1, Source::Origin);
+    assert_eq!(get(&cache, "key").await.1, Source::Tier("redis"));
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_never_answers_costs_one_timeout_an_invocation() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let accepting = tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((client, _)) = listener.accept().await {
+            open.push(client);
+        }
+    });
+    let cache = cache(&address.to_string());
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let handler = async {
+            for key in ["a", "b", "c", "d"] {
+                assert_eq!(get(&cache, key).await.1, Source::Origin);
+            }
+        };
+        let ((), left) = cache.invocation(Some(30 * SECOND)).run(handler).await;
+        assert_eq!(left.drain(SECOND).await.dropped, 0);
+        // The bound on what it costs: two timeouts would be 200 ms.
+        assert!(
+            begun.elapsed() < Duration::from_millis(190),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+    accepting.abort();
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_or_read_only_is_no_error() {
+    let full = Server::start_with(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]);
+    let full = full.unwrap();
+    let cache = cache(&full.url());
+    assert_eq!(get(&cache, "key").await.1, Source::Origin);
+    assert_eq!(get(&cache, "key").await.1, Source::Origin);
+    assert!(errors(&cache) > 0);
+}
+
+#[tokio::test]
+async fn where_the_marks_were_evicted_nothing_older_is_served() {
+    let server = Server::start().unwrap();
+    let clock = ManualClock::new();
+    let process = || {
+        Cache::builder("app")
+            .memory(1 << 20)
+            .tier(tier(&server.url()))
+            .clock(clock.clone())
+            .build()
+    };
+    let (here, there) = (process(), process());
+    get(&here, "key").await;
+    get(&there, "key").await;
+    clock.advance(SECOND);
+    let _ = here.invalidate([TEXTS.scope()]).await;
+    ask(server.port(), "DEL app:~marks").await;
+    clock.advance(6 * SECOND);
+    assert!(matches!(
+        there.space(&TEXTS).get("key").await,
+        Ok(Lookup::Miss)
+    ));
+    assert_eq!(get(&there, "key").await.1, Source::Origin);
+    assert_eq!(
+        get(&process(), "key").await.1,
+        Source::Tier("redis"),
+        "and it goes on"
+    );
+}
+
+#[tokio::test]
+async fn marks_on_a_server_are_bounded_and_none_is_forgotten() {
+    let server = Server::start().unwrap();
+    let clock = ManualClock::new();
+    let process = || {
+        let tier = tier(&server.url());
+        Cache::builder("app")
+            .tier(tier)
+            .clock(clock.clone())
+            .build()
+    };
+    let cache = process();
+    let entry = Entry::new("old".to_owned()).tags(["0"]);
+    let _ = cache.space(&TEXTS).put("key", entry.into()).await.unwrap();
+    for first in (0..MAX_MARKS + 2_000).step_by(1_000) {
+        clock.advance(Duration::from_millis(1));
+        let tags = (first..first + 1_000).map(|n| Scope::tag(&n.to_string()));
+        assert!(cache.invalidate(tags).await.is_complete());
+    }
+    let kept = ask(server.port(), "ZCARD app:~marks").await;
+    let kept: usize = kept
+        .trim_start_matches(':')
+        .lines()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(kept <= MAX_MARKS + 1, "{kept}");
+    let other = process();
+    assert!(matches!(
+        other.space(&TEXTS).get("key").await,
+        Ok(Lookup::Miss)
+    ));
+}
+
+#[tokio::test]
+async fn entries_leave_the_server_when_nobody_has_any_use_for_them() {
+    let server = Server::start().unwrap();
+    let cache = cache(&server.url());
+    get(&cache, "a key").await;
+    let keys = ask(server.port(), "KEYS app:*").await;
+    let key = keys.lines().find(|line| line.contains("texts")).unwrap();
+    assert!(key.ends_with(":a%20key"), "{key}");
+    let left = ask(server.port(), &format!("PTTL {key}")).await;
+    let left: u64 = left
+        .trim_start_matches(':')
+        .lines()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=60_000).contains(&left), "{left} ms");
+}
