@@ -125,7 +125,7 @@ async fn a_process_that_was_killed_while_it_wrote_leaves_a_file_that_can_be_read
         let row = &cache.snapshot().tiers[0];
         assert_eq!((row.counts.undecodable, row.counts.errors), (0, 0));
     }
-    assert!(kept > 100, "{kept} entries were found");
+    assert!(kept > 10, "{kept} entries were found");
 }
 
 #[tokio::test]

@@ -9,17 +9,19 @@ use std::{
 use crate::{
     clock::{Clock, SystemClock, WallMillis},
     coherence::Coherence,
+    decide::Freshness,
     entry::Receipt,
     failures::Failures,
     flight::Flights,
     guard::Guarded,
     invocation::Invocation,
+    key::Ident,
     keyspace::Keyspace,
-    memory::Memory,
+    memory::{Held, Memory},
     scope::{Mark, Scope},
-    space::Space,
-    stats::{Counter, Loads, Row, SpaceCounters, Stats},
-    tier::{ReadBatch, Tier, TierError, WriteBatch},
+    space::{Space, count_hit},
+    stats::{Counter, Loads, Row, SpaceCounters, Stats, TierCounters},
+    tier::{News, ReadBatch, Tier, TierError, WriteBatch},
     unsent::Unsent,
 };
 
@@ -37,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) tiers: Vec<Guarded>,
     /// Which of them keeps the marks that all processes agree on.
     pub(crate) authority: Option<usize>,
+    /// Whether other processes write marks there.
+    pub(crate) shares_marks: bool,
     pub(crate) coherence: Coherence,
     pub(crate) flights: Flights,
     pub(crate) failures: Failures,
@@ -185,11 +189,10 @@ impl Cache {
 
     /// Sends what could not be sent before, if there is any.
     pub(crate) async fn send_unsent(&self) {
-        for (index, tier) in self.inner.tiers.iter().enumerate() {
-            let marks = self.inner.unsent.take(index);
-            if marks.is_empty() {
+        for (index, marks) in self.inner.unsent.take() {
+            let Some(tier) = self.inner.tiers.get(index) else {
                 continue;
-            }
+            };
             let batch = WriteBatch {
                 marks: &marks,
                 ..WriteBatch::new(&self.inner.app, self.now())
@@ -207,31 +210,30 @@ impl Cache {
             .and_then(|index| self.inner.tiers.get(index))
     }
 
-    /// Since when that tier is to be asked for news.
-    pub(crate) fn news_since(&self, now: WallMillis) -> WallMillis {
-        match self.authority() {
-            Some(tier) if tier.is_shared() => self.inner.coherence.news_since(now),
-            // Nobody else writes there: all there is, once.
-            _ => WallMillis::default(),
-        }
+    /// What news that tier is to be asked for.
+    pub(crate) fn wanted_news(&self) -> News {
+        let authority = self.authority();
+        authority.map_or(News::None, |tier| {
+            self.inner.coherence.wanted(tier.is_shared())
+        })
     }
 
-    /// Asks for news, and for the marks of `scopes`.
-    pub(crate) async fn ask_for_news(&self, scopes: &[Scope]) -> Result<(), TierError> {
+    /// Asks for news alone.
+    pub(crate) async fn ask_for_news(&self) -> Result<(), TierError> {
         let (now, Some(authority)) = (self.now(), self.authority()) else {
             return Ok(());
         };
-        let since = self.news_since(now);
+        let news = self.wanted_news();
         let batch = ReadBatch {
             app: &self.inner.app,
             now,
             entries: &[],
-            scopes,
-            marks_since: Some(since),
+            scopes: &[],
+            news,
             lease: None,
         };
         let answer = authority.read(batch).await?;
-        self.inner.coherence.verified(since, now, &answer.marks);
+        self.inner.coherence.told(news, now, &answer);
         Ok(())
     }
 
@@ -239,8 +241,7 @@ impl Cache {
     /// checked at `checked`.
     #[inline]
     pub(crate) fn is_unverified(&self, checked: WallMillis, now: WallMillis) -> bool {
-        self.authority().is_some_and(Guarded::is_shared)
-            && !self.inner.coherence.believes(checked, now)
+        self.inner.shares_marks && !self.inner.coherence.believes(checked, now)
     }
 
     fn spaces(&self) -> std::sync::MutexGuard<'_, Vec<Arc<SpaceCounters>>> {
@@ -248,6 +249,27 @@ impl Cache {
             .spaces
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// What is in memory at `key`, where there is nothing to do but to serve it: it is fresh, nobody can have
+    /// invalidated it, and it is not due for a refresh. And this moment.
+    ///
+    /// Not generic, so that it is compiled here, for speed, and not with its caller, for size.
+    pub(crate) fn hit(&self, key: &Ident, counters: &TierCounters) -> Option<(Held, WallMillis)> {
+        let held = self.memory.as_ref()?.get(key)?;
+        let now = self.clock.now();
+        let unverified = self.shares_marks && !self.coherence.believes(held.checked, now);
+        if now >= held.quiet_until
+            || held.generation != self.coherence.generation()
+            || unverified
+            || held.value.is_none()
+        {
+            return None;
+        }
+        count_hit(counters, &held.life, Freshness::Fresh);
+        Some((held, now))
     }
 }
 
@@ -310,9 +332,6 @@ impl CacheBuilder {
         let shared = tiers.iter().position(Guarded::is_shared);
         let authority = shared.or(if tiers.is_empty() { None } else { Some(0) });
         let coherence = Coherence::new(self.max_unverified);
-        if authority.is_none() {
-            coherence.verified(WallMillis::default(), self.clock.now(), &[]);
-        }
         Cache {
             inner: Arc::new(Inner {
                 app: self.app,
@@ -321,6 +340,7 @@ impl CacheBuilder {
                 memory: self.memory.and_then(Memory::new),
                 tiers,
                 authority,
+                shares_marks: shared.is_some(),
                 coherence,
                 flights: Flights::default(),
                 failures: Failures::default(),

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -11,10 +11,8 @@ use std::{
 use crate::{
     clock::WallMillis,
     scope::{Mark, Marks, Scope},
+    tier::{Answer, News},
 };
-
-/// How far the clocks of two machines may be apart, generously, and a mark be under way.
-const OVERLAP: Duration = Duration::from_secs(10);
 
 /// The marks that are known, and how good that knowledge is.
 ///
@@ -23,78 +21,116 @@ const OVERLAP: Duration = Duration::from_secs(10);
 /// `max_unverified`.
 #[derive(Debug)]
 pub(crate) struct Coherence {
-    marks: Mutex<Marks>,
-    /// The newest of all marks. What was loaded later is covered by none.
-    newest: AtomicU64,
-    /// When the tier was asked for news last; 0 for never.
+    known: Mutex<Known>,
+    /// Goes up with every mark that is noted: what was looked at under the same is still valid.
+    generation: AtomicU64,
+    /// Whether any mark was noted.
+    any: AtomicBool,
+    /// When the tier was asked for news last.
     verified: AtomicU64,
-    /// From when on all marks are known. What was loaded earlier may be covered by one that is not.
-    horizon: AtomicU64,
     max_unverified: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    marks: Marks,
+    /// Up to where the tier's news was told; `None` before the first time.
+    cursor: Option<u64>,
+    /// All marks that are newer than this are known. Whatever was loaded, or looked at by the tier itself, by then
+    /// may be covered by one that is not.
+    horizon: WallMillis,
 }
 
 impl Coherence {
     pub(crate) fn new(max_unverified: Duration) -> Self {
         Self {
-            marks: Mutex::default(),
-            newest: AtomicU64::new(0),
+            known: Mutex::default(),
+            generation: AtomicU64::new(1),
+            any: AtomicBool::new(false),
             verified: AtomicU64::new(0),
-            horizon: AtomicU64::new(u64::MAX),
             max_unverified,
         }
     }
 
-    pub(crate) fn note(&self, marks: &[Mark]) {
-        let Some(newest) = marks.iter().map(|mark| mark.at).max() else {
-            return;
-        };
-        let mut known = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        for mark in marks {
-            known.note(*mark);
-        }
-        // While the marks are locked: whoever sees the newer figure finds its mark.
-        self.newest.fetch_max(newest.get(), Ordering::Release);
+    /// Which marks are noted. Look at it before looking at them.
+    #[inline]
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
-    /// The newest mark of all.
-    #[inline]
-    pub(crate) fn newest_of_all(&self) -> WallMillis {
-        WallMillis::new(self.newest.load(Ordering::Acquire))
+    pub(crate) fn note(&self, marks: &[Mark]) {
+        self.note_in(&mut self.known(), marks);
+    }
+
+    fn note_in(&self, known: &mut Known, marks: &[Mark]) {
+        let mut news = false;
+        for mark in marks {
+            news |= known.marks.note(*mark);
+            if let Some(given_up) = known.marks.bound() {
+                known.horizon = known.horizon.max(given_up);
+            }
+        }
+        if news {
+            self.any.store(true, Ordering::Release);
+            // While they are locked: whoever sees the new figure finds them.
+            self.generation.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Whether any mark is known.
+    pub(crate) fn knows_any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
     }
 
     /// The newest mark that covers what `scopes` cover.
     pub(crate) fn newest(&self, scopes: impl IntoIterator<Item = Scope>) -> Option<WallMillis> {
-        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        marks.newest(scopes)
+        self.known().marks.newest(scopes)
     }
 
-    /// Whether what was last checked then can be believed now.
+    /// Whether what the tier was last asked about then can be believed now.
     #[inline]
     pub(crate) fn believes(&self, checked: WallMillis, now: WallMillis) -> bool {
         let verified = WallMillis::new(self.verified.load(Ordering::Acquire));
         now.since(checked.max(verified)) <= self.max_unverified
     }
 
-    /// Whether a mark may cover what was loaded then, and not be known.
-    pub(crate) fn is_past_horizon(&self, created: WallMillis) -> bool {
-        created.get() < self.horizon.load(Ordering::Acquire)
+    /// Whether a mark may cover what was loaded and looked at by the tier then, and not be known.
+    pub(crate) fn is_past_horizon(&self, created: WallMillis, checked: WallMillis) -> bool {
+        let horizon = self.known().horizon;
+        created <= horizon && checked < horizon
     }
 
-    /// Since when the tier is to be asked for news at `now`.
-    pub(crate) fn news_since(&self, now: WallMillis) -> WallMillis {
-        let verified = match self.verified.load(Ordering::Acquire) {
-            0 => now.get(),
-            verified => verified,
-        };
-        let overlap = u64::try_from(OVERLAP.as_millis()).unwrap_or(0);
-        WallMillis::new(verified.saturating_sub(overlap))
+    /// What news the tier is to be asked for.
+    pub(crate) fn wanted(&self, shared: bool) -> News {
+        match (self.known().cursor, shared) {
+            (Some(cursor), true) => News::Since(cursor),
+            (None, true) => News::FromNow,
+            // Nobody else writes there: all there is, once.
+            (None, false) => News::Since(0),
+            (Some(_), false) => News::None,
+        }
     }
 
-    /// The tier has told all news since `since`, as of `now`.
-    pub(crate) fn verified(&self, since: WallMillis, now: WallMillis, marks: &[Mark]) {
-        self.note(marks);
-        self.horizon.fetch_min(since.get(), Ordering::AcqRel);
+    /// The tier, asked for `wanted` at `now`, has answered.
+    pub(crate) fn told(&self, wanted: News, now: WallMillis, answer: &Answer) {
+        let mut known = self.known();
+        match wanted {
+            News::None => return,
+            News::Since(_) if answer.complete => {
+                known.cursor = known.cursor.max(Some(answer.cursor));
+            }
+            News::Since(_) | News::FromNow => {
+                known.cursor = Some(answer.cursor);
+                known.horizon = known.horizon.max(now);
+                self.generation.fetch_add(1, Ordering::Release);
+            }
+        }
+        self.note_in(&mut known, &answer.news);
         self.verified.fetch_max(now.get(), Ordering::AcqRel);
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,26 +141,59 @@ mod tests {
     const NOW: WallMillis = WallMillis::new(1_795_338_000_000);
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn answer(cursor: u64, complete: bool) -> Answer {
+        Answer {
+            cursor,
+            complete,
+            ..Answer::default()
+        }
+    }
+
     #[test]
     fn what_was_checked_is_believed_for_a_while() {
         let coherence = Coherence::new(5 * SECOND);
         assert!(coherence.believes(NOW, NOW.plus(5 * SECOND)));
         assert!(!coherence.believes(NOW, NOW.plus(6 * SECOND)));
-        coherence.verified(NOW, NOW.plus(4 * SECOND), &[]);
+        coherence.told(News::FromNow, NOW.plus(4 * SECOND), &answer(0, true));
         assert!(coherence.believes(NOW, NOW.plus(9 * SECOND)));
     }
 
     #[test]
-    fn no_news_is_missed_between_two_times_that_it_is_asked_for() {
+    fn what_is_older_than_the_news_has_to_be_asked_about() {
         let coherence = Coherence::new(5 * SECOND);
-        let first = coherence.news_since(NOW);
-        assert!(first < NOW);
-        assert!(coherence.is_past_horizon(NOW), "nothing is known yet");
-        coherence.verified(first, NOW, &[]);
-        let next = coherence.news_since(NOW.plus(60 * SECOND));
-        assert!(next < NOW);
-        coherence.verified(next, NOW.plus(60 * SECOND), &[]);
-        assert!(coherence.is_past_horizon(WallMillis::new(first.get() - 1)));
-        assert!(!coherence.is_past_horizon(first));
+        let wanted = coherence.wanted(true);
+        assert_eq!(wanted, News::FromNow);
+        coherence.told(wanted, NOW, &answer(7, true));
+        let (before, after) = (WallMillis::new(NOW.get() - 1), NOW.plus(SECOND));
+        assert!(coherence.is_past_horizon(before, WallMillis::default()));
+        assert!(
+            !coherence.is_past_horizon(before, NOW),
+            "the tier was asked about it"
+        );
+        assert!(!coherence.is_past_horizon(after, WallMillis::default()));
+
+        let wanted = coherence.wanted(true);
+        assert_eq!(wanted, News::Since(7));
+        let generation = coherence.generation();
+        coherence.told(wanted, after, &answer(7, true));
+        assert_eq!(coherence.generation(), generation, "no news");
+        coherence.told(wanted, after, &answer(3, false));
+        assert_ne!(coherence.generation(), generation);
+        assert!(coherence.is_past_horizon(NOW, NOW), "some news is lost");
+        assert_eq!(
+            coherence.wanted(true),
+            News::Since(3),
+            "the server began anew"
+        );
+    }
+
+    #[test]
+    fn a_file_of_its_own_is_asked_once() {
+        let coherence = Coherence::new(5 * SECOND);
+        let wanted = coherence.wanted(false);
+        assert_eq!(wanted, News::Since(0));
+        coherence.told(wanted, NOW, &answer(0, true));
+        assert_eq!(coherence.wanted(false), News::None);
+        assert!(!coherence.is_past_horizon(WallMillis::new(1), WallMillis::default()));
     }
 }

@@ -1,5 +1,7 @@
 //! What is to be done with an entry: a pure function of the entry and the moment.
 
+use std::time::Duration;
+
 use crate::{clock::WallMillis, life::Life, policy::Refresh};
 
 /// What is to be done.
@@ -83,6 +85,27 @@ pub fn decide(entry: Option<&Life>, refresh: Refresh, at: &Circumstances) -> Dec
         return Decision::ServeAndRefresh(Freshness::Stale);
     }
     Decision::Load { fallback: true }
+}
+
+/// Until when [`decide()`] says to serve an entry and to do nothing else, whatever is drawn, as long as it is
+/// not invalidated.
+#[must_use]
+pub(crate) fn quiet_until(life: &Life, refresh: Refresh) -> WallMillis {
+    if life.negative {
+        return life.created;
+    }
+    let fresh = life.fresh_until.since(life.created);
+    let early = match refresh {
+        Refresh::Never => Duration::ZERO,
+        Refresh::AtPercent(percent) => fresh.saturating_sub(fresh * u32::from(percent) / 100),
+        Refresh::XFetch { beta } => {
+            let farthest = life.load_cost.as_secs_f64() * beta * FARTHEST;
+            Duration::try_from_secs_f64(farthest).unwrap_or(fresh)
+        }
+    };
+    // To the whole millisecond, and one on the safe side.
+    let early = early.saturating_add(Duration::from_millis(1)).min(fresh);
+    life.created.plus(fresh.saturating_sub(early))
 }
 
 /// Whether an entry that is still fresh is loaded again all the same.

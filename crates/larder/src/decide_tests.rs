@@ -1,7 +1,5 @@
 //! The decisions, against a model and by their properties.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -86,6 +84,17 @@ proptest! {
             let refreshed = late == Decision::Serve(Freshness::Fresh)
                 && early == Decision::ServeAndRefresh(Freshness::Fresh);
             prop_assert!(early == late || refreshed, "{late:?} became {early:?}");
+        }
+    }
+
+    #[test]
+    fn as_long_as_it_is_quiet_it_is_served_and_nothing_else(policy in policies(), age in 0..60_u64, random in 0.0..=1.0) {
+        for life in lives(&policy) {
+            let now = WRITTEN.plus(seconds(age));
+            let at = Circumstances { random, ..Circumstances::at(now) };
+            if now < quiet_until(&life, policy.refresh) {
+                prop_assert_eq!(decide(Some(&life), policy.refresh, &at), Decision::Serve(Freshness::Fresh));
+            }
         }
     }
 

@@ -7,7 +7,10 @@
 //! In memory a key is its [`Ident`]: the parts as they are, behind their lengths. It is made on the stack,
 //! so a hit in memory builds no text and allocates nothing.
 
-use std::fmt::{self, Display, Write as _};
+use std::{
+    fmt::{self, Display, Write as _},
+    hash::{Hash, Hasher},
+};
 
 use smallvec::SmallVec;
 use twox_hash::XxHash3_64;
@@ -96,8 +99,16 @@ impl fmt::Write for Appending<'_> {
 }
 
 /// A key as it is told apart in this process: the schema, then each part behind its length.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Ident(SmallVec<[u8; 64]>);
+
+impl Hash for Ident {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Without the length that a slice's own would add: the parts have theirs.
+        state.write(&self.0);
+    }
+}
 
 impl Ident {
     #[inline]
@@ -130,7 +141,14 @@ impl Ident {
         encode(app.as_bytes(), &mut text);
         text.push(':');
         encode(keyspace.as_bytes(), &mut text);
-        let _ = write!(text, ":{schema:016x}");
+        text.push(':');
+        for nibble in (0..16).rev().map(|n| (schema >> (4 * n)) & 0xF) {
+            text.extend(
+                u32::try_from(nibble)
+                    .ok()
+                    .and_then(|n| char::from_digit(n, 16)),
+            );
+        }
         for (_, part) in Parts::of(self.body()) {
             text.push(':');
             encode(part, &mut text);
@@ -156,7 +174,7 @@ impl Ident {
     }
 
     /// The hash of all its parts, whatever its schema is.
-    pub(crate) fn hash(&self, seed: u64) -> u64 {
+    pub(crate) fn parts_hash(&self, seed: u64) -> u64 {
         XxHash3_64::oneshot_with_seed(seed, self.body())
     }
 }
@@ -194,13 +212,17 @@ impl<'a> Iterator for Parts<'a> {
 
 /// Percent-encodes what stands in a key.
 pub(crate) fn encode(bytes: &[u8], into: &mut String) {
-    for byte in bytes {
-        match char::from(*byte) {
-            plain @ ('a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-') => into.push(plain),
-            _ => {
-                let _ = write!(into, "%{byte:02X}");
-            }
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let plain = rest.iter().take_while(|byte| is_plain(byte)).count();
+        let (run, other) = rest.split_at(plain);
+        // All of it is ASCII.
+        into.push_str(std::str::from_utf8(run).unwrap_or_default());
+        if let Some(byte) = other.first() {
+            let _ = write!(into, "%{byte:02X}");
         }
+        rest = other.get(1..).unwrap_or_default();
     }
 }
 
@@ -288,7 +310,7 @@ mod tests {
     #[test]
     fn a_key_lies_under_its_leading_parts_and_under_no_other() {
         let under = |key: &dyn Fn() -> Ident, prefix: Ident| {
-            key().prefixes(1).any(|hash| hash == prefix.hash(1))
+            key().prefixes(1).any(|hash| hash == prefix.parts_hash(1))
         };
         let report = || Ident::new(7, &("D05.SI", "2026-11-21"));
         assert!(under(&report, Ident::new(0, &())));
@@ -296,7 +318,11 @@ mod tests {
         assert!(under(&report, report()));
         assert!(!under(&report, Ident::new(7, &"D05")));
         assert!(!under(&report, Ident::new(7, &"2026-11-21")));
-        assert!(!report().prefixes(2).any(|hash| hash == report().hash(1)));
+        assert!(
+            !report()
+                .prefixes(2)
+                .any(|hash| hash == report().parts_hash(1))
+        );
     }
 
     proptest! {

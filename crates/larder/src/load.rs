@@ -39,13 +39,13 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let search = if self.cache.inner.enabled {
             self.search(&key, self.keyspace.policy().lease).await
         } else {
-            return self.load_alone(load).await;
+            return self.load_alone(&key, load).await;
         };
         let search = match search {
             Ok(search) => search,
             Err(error) => {
                 report_uncached(&error);
-                return self.load_alone(load).await;
+                return self.load_alone(&key, load).await;
             }
         };
         match search.decision {
@@ -131,12 +131,11 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         if let Some(there) = self.is_there_by_now(&key, &mut search, refresh).await {
             return Ok(there);
         }
-        let start = self.start_of_load(&key, self.cache.now());
-        let begun = Instant::now();
+        let start = self.start_of_load(&key);
         self.counters.loads.add(1);
         let loaded = self.run(load, search.stale()).await;
         let held = loaded.and_then(|loaded| {
-            let held = self.hold(loaded, search.stale(), start, begun.elapsed());
+            let held = self.hold(loaded, search.stale(), &start);
             held.ok_or(LoadError::NothingToKeep)
         });
         let granted = search.lease == LeaseAnswer::Granted;
@@ -167,14 +166,14 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 
     /// Loads without a cache: it is off, or has no way to keep this.
-    async fn load_alone<F, R, E>(&self, load: F) -> Outcome<V, E>
+    async fn load_alone<F, R, E>(&self, key: &Ident, load: F) -> Outcome<V, E>
     where
         F: FnOnce(Load<V>) -> R,
         R: Future<Output = Result<Loaded<V>, E>>,
     {
-        let (start, begun) = (self.cache.now(), Instant::now());
+        let start = self.start_of_load(key);
         let loaded = self.run(load, None).await?;
-        let held = self.hold(loaded, None, start, begun.elapsed());
+        let held = self.hold(loaded, None, &start);
         let held = held.ok_or(LoadError::NothingToKeep)?;
         Ok(self.cached(&held, Source::Origin, Freshness::Fresh))
     }

@@ -23,8 +23,12 @@ pub(crate) struct Held {
     /// `None` where it says that there is no value.
     pub(crate) value: Option<Arc<dyn Any + Send + Sync>>,
     pub(crate) life: Life,
-    /// Until when all marks that cover it were looked at.
+    /// Until when it is served without a second thought: it is fresh, and not due for a refresh.
+    pub(crate) quiet_until: WallMillis,
+    /// When the tier that keeps the marks was asked about it.
     pub(crate) checked: WallMillis,
+    /// Which of the marks that are known were looked at.
+    pub(crate) generation: u64,
     pub(crate) labels: Option<Arc<Labels>>,
     /// The bytes of its frame.
     pub(crate) weight: u32,
@@ -126,7 +130,9 @@ mod tests {
         Held {
             value: Some(Arc::new(7_u64)),
             life: Life::of_value(&policy, at, Duration::ZERO, 1.0),
+            quiet_until: at,
             checked: at,
+            generation: 1,
             labels: None,
             weight,
         }

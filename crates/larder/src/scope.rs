@@ -47,7 +47,7 @@ impl Scope {
     /// What in the keyspace called `name` has a key that begins with the parts of `prefix`.
     #[must_use]
     pub fn under(name: &str, prefix: &(impl Key + ?Sized)) -> Self {
-        Self::hashed(Ident::new(0, prefix).hash(seed(name)))
+        Self::hashed(Ident::new(0, prefix).parts_hash(seed(name)))
     }
 
     /// As it is kept in a tier.
@@ -74,18 +74,18 @@ pub(crate) fn seed(keyspace: &str) -> u64 {
 }
 
 /// All scopes that cover the entry at `key`, but for its tags and [`Scope::ALL`].
-pub(crate) fn covering(key: &Ident, seed: u64) -> Vec<Scope> {
-    key.prefixes(seed).map(Scope::hashed).collect()
+pub(crate) fn covering(key: &Ident, seed: u64) -> impl Iterator<Item = Scope> {
+    key.prefixes(seed).map(Scope::hashed)
 }
 
 /// What covers the entry at `key`, and those whose keys begin with its parts.
 pub(crate) fn of(key: &Ident, seed: u64) -> Scope {
-    Scope::hashed(key.hash(seed))
+    Scope::hashed(key.parts_hash(seed))
 }
 
 /// What marks the entry at `key` as no longer fresh.
 pub(crate) fn expiry(key: &Ident, seed: u64) -> Scope {
-    Scope::hashed(key.hash(seed ^ EXPIRY))
+    Scope::hashed(key.parts_hash(seed ^ EXPIRY))
 }
 
 /// An invalidation.
@@ -97,12 +97,10 @@ pub struct Mark {
     pub at: WallMillis,
 }
 
-/// How many marks a process remembers, or a tier keeps: about a megabyte.
+/// How many marks a process remembers, and a tier keeps: about a megabyte.
 pub const MAX_MARKS: usize = 10_000;
 
-/// The marks that a process knows, the newest of each scope.
-///
-/// Past [`MAX_MARKS`] the older half is given up for one mark that covers everything as old.
+/// The marks that a process knows, the newest of each scope. Past [`MAX_MARKS`] the older half is given up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
     all: Option<WallMillis>,
@@ -110,16 +108,17 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    pub(crate) fn note(&mut self, mark: Mark) {
-        if mark.scope == Scope::ALL {
-            self.all = self.all.max(Some(mark.at));
+    /// Notes one more; false where that is nothing new.
+    pub(crate) fn note(&mut self, mark: Mark) -> bool {
+        let known = if mark.scope == Scope::ALL {
+            self.all.replace(mark.at.max(self.all.unwrap_or_default()))
         } else {
-            let at = self.of.entry(mark.scope).or_insert(mark.at);
-            *at = mark.at.max(*at);
-        }
-        if self.of.len() > MAX_MARKS {
-            self.give_up_older_half();
-        }
+            let known = self.of.get(&mark.scope).copied();
+            self.of
+                .insert(mark.scope, mark.at.max(known.unwrap_or_default()));
+            known
+        };
+        known < Some(mark.at)
     }
 
     /// The newest invalidation that covers what `scopes` cover.
@@ -128,13 +127,17 @@ impl Marks {
         of.copied().max().max(self.all)
     }
 
-    fn give_up_older_half(&mut self) {
+    /// Gives up the older half, if there are too many, and says when the newest of these was.
+    pub(crate) fn bound(&mut self) -> Option<WallMillis> {
+        if self.of.len() <= MAX_MARKS {
+            return None;
+        }
         let mut times: Vec<_> = self.of.values().copied().collect();
         let middle = times.len() / 2;
         let (_, limit, _) = times.select_nth_unstable(middle);
         let limit = *limit;
         self.of.retain(|_, at| *at > limit);
-        self.all = self.all.max(Some(limit));
+        Some(limit)
     }
 }
 
@@ -161,7 +164,7 @@ mod tests {
     #[test]
     fn an_entry_is_covered_by_its_keyspace_and_its_leading_parts_in_any_edition() {
         let key = Ident::new(7, &("D05.SI", "2026-11-21"));
-        let scopes = covering(&key, seed("reports"));
+        let scopes: Vec<_> = covering(&key, seed("reports")).collect();
         assert!(scopes.contains(&Scope::keyspace("reports")));
         assert!(scopes.contains(&Scope::under("reports", "D05.SI")));
         assert!(scopes.contains(&Scope::under("reports", &("D05.SI", "2026-11-21"))));
@@ -170,15 +173,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_given_up_stays_covered(times in prop::collection::vec(1..100_000_u64, MAX_MARKS..MAX_MARKS + 2_000)) {
+        fn what_is_given_up_is_told(times in prop::collection::vec(1..100_000_u64, MAX_MARKS..MAX_MARKS + 2_000)) {
             let mut marks = Marks::default();
+            let mut given_up = None;
             for (n, at) in times.iter().enumerate() {
-                marks.note(Mark { scope: Scope::tag(&n.to_string()), at: WallMillis::new(*at) });
+                let mark = Mark { scope: Scope::tag(&n.to_string()), at: WallMillis::new(*at) };
+                marks.note(mark);
+                given_up = given_up.max(marks.bound());
                 prop_assert!(marks.of.len() <= MAX_MARKS);
             }
             for (n, at) in times.iter().enumerate() {
                 let newest = marks.newest([Scope::tag(&n.to_string())]);
-                prop_assert!(newest >= Some(WallMillis::new(*at)));
+                prop_assert!(newest.max(given_up) >= Some(WallMillis::new(*at)));
             }
         }
     }

@@ -1,10 +1,10 @@
 //! The way from tier to tier until there is something to serve.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{
     clock::WallMillis,
-    decide::{Circumstances, Decision, Freshness, decide},
+    decide::{Circumstances, Decision, Freshness, decide, quiet_until},
     entry::{Cached, Source, Version},
     error::Error,
     frame::{Frame, Undecodable},
@@ -16,7 +16,7 @@ use crate::{
     policy::Lease,
     scope::{self, Scope},
     space::{Space, count_hit},
-    tier::{Answer, Asked, Found, LeaseAnswer, LeaseRequest, ReadBatch, TierError},
+    tier::{Answer, Asked, Found, LeaseAnswer, LeaseRequest, News, ReadBatch, TierError},
     write::{Along, Made},
 };
 
@@ -33,11 +33,28 @@ pub(crate) struct Search {
     pub(crate) error: Option<TierError>,
     /// What it is called in tiers.
     pub(crate) text: String,
-    /// All that covers it but its tags.
-    scopes: Vec<Scope>,
-    expiry: Scope,
+    covered_by: CoveredBy,
     /// The first tier that was not asked yet.
     next: usize,
+}
+
+/// What covers an entry beside its tags. Not hashed where no mark is known and nobody is asked for any.
+#[derive(Debug)]
+struct CoveredBy {
+    key: Ident,
+    seed: u64,
+    hashed: OnceLock<(Vec<Scope>, Scope)>,
+}
+
+impl CoveredBy {
+    /// What covers it, and what marks it as expired.
+    fn scopes(&self) -> (&[Scope], Scope) {
+        let (scopes, expiry) = self.hashed.get_or_init(|| {
+            let scopes = scope::covering(&self.key, self.seed).collect();
+            (scopes, scope::expiry(&self.key, self.seed))
+        });
+        (scopes, *expiry)
+    }
 }
 
 /// An entry that may do.
@@ -64,22 +81,30 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Looks for `key` in memory and in one tier after the other, until there is something to serve.
     /// Where there is not, `wish` asks a shared tier for the right to load it.
     pub(crate) async fn search(&self, key: &Ident, wish: Option<Lease>) -> Result<Search, Error> {
-        self.cache.send_unsent().await;
-        let scopes = scope::covering(key, self.seed);
+        if self.cache.inner.unsent.any() {
+            Box::pin(self.cache.send_unsent()).await;
+        }
         let mut search = Search {
             best: self.held_in_memory(key),
             decision: Decision::Load { fallback: false },
             lease: LeaseAnswer::None,
             error: None,
             text: self.text(key)?,
-            scopes,
-            expiry: scope::expiry(key, self.seed),
+            covered_by: CoveredBy {
+                key: key.clone(),
+                seed: self.seed,
+                hashed: OnceLock::new(),
+            },
             next: 0,
         };
         if search.best.is_none() && self.cache.inner.memory.is_some() {
             self.counters.memory.misses.add(1);
         }
         self.settle(key, &mut search).await;
+        if let (Some(best), Decision::Serve(_)) = (&search.best, search.decision) {
+            // It has been looked at for the marks that are new: not again.
+            self.keep_in_memory(key.clone(), best.held.clone());
+        }
         self.search_on(key, &mut search, wish, false).await;
         Ok(search)
     }
@@ -147,22 +172,32 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         };
         let now = self.cache.now();
         let is_authority = inner.authority == Some(index);
-        let since = is_authority.then(|| self.cache.news_since(now));
+        let news = if is_authority {
+            self.cache.wanted_news()
+        } else {
+            News::None
+        };
         // What covers that which was found nearer, beside what covers any entry of this key.
         let mut scopes = Vec::new();
         if is_authority && let Some(best) = &search.best {
             scopes.extend(all_scopes(search, &best.held));
         }
+        let (covering, expiry) = if tier.is_shared() {
+            search.covered_by.scopes()
+        } else {
+            // It knows no more marks than this process.
+            (&[][..], Scope::ALL)
+        };
         let batch = ReadBatch {
             app: &inner.app,
             now,
             entries: &[Asked {
                 key: &search.text,
-                scopes: &search.scopes,
-                expiry: search.expiry,
+                scopes: covering,
+                expiry,
             }],
             scopes: &scopes,
-            marks_since: since,
+            news,
             lease: wish.filter(|_| tier.is_shared()).map(|lease| LeaseRequest {
                 owner: &inner.owner,
                 time: lease.time,
@@ -177,8 +212,9 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                 return;
             }
         };
-        if let Some(since) = since {
-            inner.coherence.verified(since, now, &answer.marks);
+        if is_authority {
+            inner.coherence.told(news, now, &answer);
+            inner.coherence.note(&answer.marks);
             if let Some(best) = &mut search.best {
                 best.held.checked = now;
             }
@@ -233,37 +269,28 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Decides what is to be done with the best that was found, once all that may have invalidated it
     /// is known.
     async fn settle(&self, key: &Ident, search: &mut Search) {
+        let coherence = &self.cache.inner.coherence;
+        let mut generation = coherence.generation();
         search.decision = self.judge(key, search);
-        let serves = !matches!(search.decision, Decision::Load { fallback: false });
         let Some(best) = &search.best else { return };
-        if !serves || self.is_trusted(&best.held) {
+        if matches!(search.decision, Decision::Load { fallback: false }) {
             return;
         }
-        let scopes: Vec<_> = all_scopes(search, &best.held).collect();
-        let told = self.cache.ask_for_news(&scopes).await;
-        let now = self.cache.now();
-        if let Some(best) = &mut search.best {
-            match told {
-                Ok(()) => best.held.checked = now,
-                Err(error) => {
-                    best.doubtful = true;
-                    search.error.get_or_insert(error);
-                }
+        let (created, checked) = (best.held.life.created, best.held.checked);
+        if self.cache.is_unverified(checked, self.cache.now()) {
+            if let Err(error) = self.cache.ask_for_news().await {
+                search.error.get_or_insert(error);
             }
+            generation = coherence.generation();
+        }
+        // Where no news can be had, or not all, the tier itself is to be asked about it.
+        let doubtful = self.cache.is_unverified(checked, self.cache.now())
+            || coherence.is_past_horizon(created, checked);
+        if let Some(best) = &mut search.best {
+            best.doubtful = doubtful;
+            best.held.generation = if doubtful { 0 } else { generation };
         }
         search.decision = self.judge(key, search);
-    }
-
-    /// Whether all marks that cover it are known, as far as `max_unverified` asks.
-    fn is_trusted(&self, held: &Held) -> bool {
-        let never = held.checked == WallMillis::default();
-        let unknown = never
-            && self
-                .cache
-                .inner
-                .coherence
-                .is_past_horizon(held.life.created);
-        !unknown && !self.cache.is_unverified(held.checked, self.cache.now())
     }
 
     /// What is to be done with the best that was found, by all that is known.
@@ -273,10 +300,14 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         };
         let (now, coherence) = (self.cache.now(), &self.cache.inner.coherence);
         let mut life = best.held.life;
-        let tags = best.held.labels.iter().flat_map(|labels| &labels.tags);
-        let scopes = search.scopes.iter().chain(tags).copied();
-        let invalidated = coherence.newest(scopes).max(best.invalidated);
-        let expired = coherence.newest([search.expiry]).max(best.expired);
+        let (mut invalidated, mut expired) = (best.invalidated, best.expired);
+        if coherence.knows_any() {
+            let (scopes, expiry) = search.covered_by.scopes();
+            let tags = best.held.labels.iter().flat_map(|labels| &labels.tags);
+            let scopes = scopes.iter().chain(tags).copied();
+            invalidated = invalidated.max(coherence.newest(scopes));
+            expired = expired.max(coherence.newest([expiry]));
+        }
         if let Some(expired) = expired.filter(|expired| life.created <= *expired) {
             life = life.expired(expired);
         }
@@ -393,6 +424,8 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             value,
             life: frame.life,
             checked: WallMillis::default(),
+            generation: 0,
+            quiet_until: quiet_until(&frame.life, self.keyspace.policy().refresh),
             labels,
             weight: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
         })
@@ -403,7 +436,8 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
 fn all_scopes(search: &Search, held: &Held) -> impl Iterator<Item = Scope> {
     let tags = held.labels.clone();
     let tags: Vec<_> = tags.map_or_else(Vec::new, |labels| labels.tags.clone());
-    let own = search.scopes.clone().into_iter().chain([search.expiry]);
+    let (scopes, expiry) = search.covered_by.scopes();
+    let own = scopes.iter().copied().chain([expiry]);
     own.chain(tags)
 }
 

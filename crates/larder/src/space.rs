@@ -93,22 +93,20 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             return Ok(Receipt::default());
         }
         let key = self.ident(key);
-        let now = self.cache.now();
-        let start = self.start_of_load(&key, now);
+        let start = self.start_of_load(&key);
         // What is in other processes' memories was loaded earlier than this.
         let before = Mark {
             scope: self.scope_of(&key),
-            at: WallMillis::new(start.get().saturating_sub(1)),
+            at: WallMillis::new(start.at.get().saturating_sub(1)),
         };
-        let Some(held) = self.hold(loaded, None, start, Duration::ZERO) else {
+        let Some(held) = self.hold(loaded, None, &start) else {
             return Ok(Receipt::default());
         };
         let (text, made) = (self.text(&key)?, self.make(held)?);
         let along = Along {
-            mark: Some(before),
+            news: Some(before),
             owner: None,
         };
-        self.cache.inner.coherence.note(&[before]);
         self.keep_in_memory(key, made.held.clone());
         Ok(self.write(&text, &made, along, |_| true).await)
     }
@@ -153,37 +151,17 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         Ok(key.text(app, self.keyspace.name(), self.schema)?)
     }
 
-    /// The value in memory, where that is all there is to do: it is fresh, nobody can have invalidated
-    /// it, and it is not due for a refresh.
+    /// The value in memory, where that is all there is to do.
     #[inline]
     pub(crate) fn in_memory(&self, key: &Ident) -> Option<Cached<V>> {
-        let inner = &*self.cache.inner;
-        let held = inner.memory.as_ref()?.get(key)?;
-        let now = self.cache.now();
-        if held.life.created <= inner.coherence.newest_of_all()
-            || self.cache.is_unverified(held.checked, now)
-            || self.decide(&held.life, now, None, None) != Decision::Serve(Freshness::Fresh)
-        {
-            return None;
-        }
-        let value = held.value?.downcast().ok()?;
-        count_hit(&self.counters.memory, &held.life, Freshness::Fresh);
+        let (held, now) = self.cache.inner.hit(key, &self.counters.memory)?;
         Some(Cached {
-            value,
+            value: held.value?.downcast().ok()?,
             source: Source::Memory,
             state: Freshness::Fresh,
             age: now.since(held.life.created),
             version: Version(held.life.created),
         })
-    }
-
-    /// When a load that begins now is said to have begun: not at the very millisecond of an
-    /// invalidation that this process knows of, which it comes after.
-    pub(crate) fn start_of_load(&self, key: &Ident, now: WallMillis) -> WallMillis {
-        let mut scopes = scope::covering(key, self.seed);
-        scopes.push(scope::expiry(key, self.seed));
-        let newest = self.cache.inner.coherence.newest(scopes);
-        newest.map_or(now, |mark| now.max(mark.plus(Duration::from_millis(1))))
     }
 
     /// What covers `key` and nothing else.

@@ -75,10 +75,22 @@ pub struct ReadBatch<'a> {
     pub entries: &'a [Asked<'a>],
     /// Answer with the marks of these scopes, too.
     pub scopes: &'a [Scope],
-    /// Answer with all marks that are newer than this, too.
-    pub marks_since: Option<WallMillis>,
+    /// Answer with these news, too.
+    pub news: News,
     /// Ask for the right to load the first entry, too.
     pub lease: Option<LeaseRequest<'a>>,
+}
+
+/// News to be told: what was invalidated, or replaced, in the order in which the tier heard of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum News {
+    /// None.
+    #[default]
+    None,
+    /// None yet, but up to where there is some.
+    FromNow,
+    /// All since a former answer's [cursor](Answer::cursor); since 0, all there is.
+    Since(u64),
 }
 
 /// An entry to read.
@@ -108,8 +120,14 @@ pub struct LeaseRequest<'a> {
 pub struct Answer {
     /// One for each entry that was asked for.
     pub found: Vec<Option<Found>>,
-    /// The marks that were asked for.
+    /// The marks of the scopes that were asked for.
     pub marks: Vec<Mark>,
+    /// The news that was asked for.
+    pub news: Vec<Mark>,
+    /// Up to where this news is.
+    pub cursor: u64,
+    /// Whether it is all the news since then. A tier may forget what is old, or all.
+    pub complete: bool,
     /// What became of the wish to load.
     pub lease: LeaseAnswer,
 }
@@ -148,8 +166,11 @@ pub struct WriteBatch<'a> {
     pub puts: &'a [Put<'a>],
     /// Entries to delete.
     pub removes: &'a [&'a str],
-    /// Invalidations to remember.
+    /// Invalidations to remember, and to tell as news.
     pub marks: &'a [Mark],
+    /// Entries that were replaced, to tell as news: the entries themselves are older where they are,
+    /// so there is nothing to remember.
+    pub news: &'a [Mark],
     /// Leases to give back, of whom they belong to.
     pub release: Option<Release<'a>>,
 }
@@ -164,6 +185,7 @@ impl<'a> WriteBatch<'a> {
             puts: &[],
             removes: &[],
             marks: &[],
+            news: &[],
             release: None,
         }
     }

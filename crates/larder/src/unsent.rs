@@ -2,18 +2,28 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::scope::{MAX_MARKS, Mark, Scope};
 
 /// By the tier's index. Bounded: past [`MAX_MARKS`] one mark over everything takes their place.
 #[derive(Debug, Default)]
-pub(crate) struct Unsent(Mutex<HashMap<usize, Vec<Mark>>>);
+pub(crate) struct Unsent {
+    waiting: Mutex<HashMap<usize, Vec<Mark>>>,
+    any: AtomicBool,
+}
 
 impl Unsent {
     pub(crate) fn push(&self, tier: usize, marks: &[Mark]) {
-        let mut unsent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if marks.is_empty() {
+            return;
+        }
+        let mut unsent = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.any.store(true, Ordering::Release);
         let waiting = unsent.entry(tier).or_default();
         waiting.extend_from_slice(marks);
         if waiting.len() > MAX_MARKS
@@ -26,8 +36,16 @@ impl Unsent {
         }
     }
 
-    pub(crate) fn take(&self, tier: usize) -> Vec<Mark> {
-        let mut unsent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        unsent.remove(&tier).unwrap_or_default()
+    /// Whether there may be any.
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
+    /// Takes all of them, with the tier that each is for.
+    pub(crate) fn take(&self) -> HashMap<usize, Vec<Mark>> {
+        let mut unsent = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.any.store(false, Ordering::Release);
+        std::mem::take(&mut unsent)
     }
 }

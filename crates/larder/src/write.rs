@@ -1,11 +1,15 @@
 //! From what a loader gave to entries in every tier.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 
 use crate::{
     clock::WallMillis,
+    decide::quiet_until,
     entry::{Loaded, Receipt},
     error::Error,
     frame::Frame,
@@ -14,7 +18,7 @@ use crate::{
     key::{Ident, Key},
     life::Life,
     memory::{Held, Labels, erased},
-    scope::Mark,
+    scope::{self, Mark},
     space::Space,
     tier::{Put, Release, WriteBatch},
 };
@@ -26,25 +30,57 @@ pub(crate) struct Made {
     pub(crate) frame: Arc<[u8]>,
 }
 
+/// The beginning of a load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    /// By the wall clock: what was invalidated later covers what is loaded.
+    pub(crate) at: WallMillis,
+    /// Which marks were known.
+    generation: u64,
+    begun: Instant,
+}
+
 /// What else is to reach the tiers that an entry is written to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Along<'a> {
-    pub(crate) mark: Option<Mark>,
+    /// That it took the place of another.
+    pub(crate) news: Option<Mark>,
     /// Who gives the entry's lease back.
     pub(crate) owner: Option<&'a str>,
 }
 
 impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
-    /// An entry of what a loader gave, whose load began at `start`. `None` where a value is not
-    /// modified, and there is no `stale` one.
+    /// A load of `key` that begins now.
+    pub(crate) fn start_of_load(&self, key: &Ident) -> Start {
+        let coherence = &self.cache.inner.coherence;
+        let generation = coherence.generation();
+        let mut at = self.cache.now();
+        if coherence.knows_any() {
+            let scopes = scope::covering(key, self.seed);
+            let newest = coherence.newest(scopes.chain([scope::expiry(key, self.seed)]));
+            // Not at the very millisecond of an invalidation that this process knows of: it comes after it.
+            at = newest.map_or(at, |mark| at.max(mark.plus(Duration::from_millis(1))));
+        }
+        Start {
+            at,
+            generation,
+            begun: Instant::now(),
+        }
+    }
+
+    /// An entry of what a loader gave. `None` where a value is not modified, and there is no `stale` one.
     pub(crate) fn hold(
         &self,
         loaded: Loaded<V>,
         stale: Option<&Held>,
-        start: WallMillis,
-        cost: Duration,
+        start: &Start,
     ) -> Option<Held> {
-        let now = self.cache.now().max(start);
+        let Start {
+            at: start,
+            generation,
+            begun,
+        } = *start;
+        let (now, cost) = (self.cache.now().max(start), begun.elapsed());
         let policy = self.keyspace.policy();
         let life = |fresh: Option<Duration>| {
             let policy = fresh.map_or(*policy, |fresh| policy.fresh_for(fresh));
@@ -56,7 +92,9 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                 Held {
                     life: entry.until.map_or(life, |until| life.until(until)),
                     value: Some(erased(entry.value)),
+                    quiet_until: start,
                     checked: now,
+                    generation,
                     labels: Labels::new(entry.tags, entry.etag),
                     weight: 0,
                 }
@@ -64,12 +102,15 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             Loaded::NotModified => Held {
                 life: life(None),
                 checked: now,
+                generation,
                 ..stale.filter(|stale| stale.value.is_some())?.clone()
             },
             Loaded::Absent => Held {
                 value: None,
+                quiet_until: start,
                 life: Life::of_absence(policy, now, cost).begun(start),
                 checked: now,
+                generation,
                 labels: None,
                 weight: 0,
             },
@@ -80,8 +121,13 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     pub(crate) fn make(&self, held: Held) -> Result<Made, Error> {
         let frame = self.encode(&held)?;
         let weight = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        let quiet_until = quiet_until(&held.life, self.keyspace.policy().refresh);
         Ok(Made {
-            held: Held { weight, ..held },
+            held: Held {
+                weight,
+                quiet_until,
+                ..held
+            },
             frame: frame.into(),
         })
     }
@@ -102,7 +148,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             let space = self.clone();
             beside(async move {
                 let along = Along {
-                    mark: None,
+                    news: None,
                     owner: granted.then_some(&space.cache.inner.owner),
                 };
                 let _ = space.write(&text, &made, along, shared).await;
@@ -183,7 +229,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             let batch = WriteBatch {
                 puts: put.as_slice(),
                 removes: remove.as_slice(),
-                marks: along.mark.as_slice(),
+                news: along.news.as_slice(),
                 release: along.owner.map(|owner| Release { key: text, owner }),
                 ..WriteBatch::new(&inner.app, now)
             };
@@ -195,7 +241,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                     .add(u64::try_from(bytes).unwrap_or(u64::MAX));
             } else {
                 counters.errors.add(1);
-                inner.unsent.push(index, along.mark.as_slice());
+                inner.unsent.push(index, along.news.as_slice());
             }
             result
         });

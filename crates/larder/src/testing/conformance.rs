@@ -10,8 +10,8 @@ use crate::{
     scope::{Mark, Scope},
     testing::ManualClock,
     tier::{
-        Answer, Asked, LeaseAnswer, LeaseRequest, Put, Reach, ReadBatch, Release, Tier, TierError,
-        WriteBatch,
+        Answer, Asked, LeaseAnswer, LeaseRequest, News, Put, Reach, ReadBatch, Release, Tier,
+        TierError, WriteBatch,
     },
 };
 
@@ -32,6 +32,7 @@ pub async fn conformance<T: Tier, F: Future<Output = T>>(empty: impl Fn() -> F) 
     let tier = On::new(empty().await);
     if tier.tier.reach() == Reach::Shared {
         what_covers_an_entry_is_told_with_it(&tier).await;
+        news_is_told_once_and_in_time(&On::new(empty().await)).await;
         one_holds_a_lease(&On::new(empty().await)).await;
         what_is_fresh_needs_no_lease(&On::new(empty().await)).await;
     }
@@ -84,9 +85,17 @@ impl<T: Tier> On<T> {
             now: self.now,
             entries: &[],
             scopes: &[],
-            marks_since: None,
+            news: News::None,
             lease: None,
         }
+    }
+
+    async fn news(&self, news: News) -> Answer {
+        let batch = ReadBatch {
+            news,
+            ..self.batch()
+        };
+        self.ask(batch).await
     }
 
     async fn get(&self, key: &str) -> Option<Vec<u8>> {
@@ -231,26 +240,15 @@ async fn marks_are_kept<T: Tier>(on: &On<T>) {
     on.mark(tag, early).await;
     on.mark(other, early).await;
     on.mark(Scope::ALL, early).await;
-    let since = |since| async move {
-        let batch = ReadBatch {
-            now: late,
-            marks_since: Some(since),
-            ..on.batch()
-        };
-        let marks = on.ask(batch).await.marks;
-        let mut marks: Vec<_> = marks.iter().map(|mark| (mark.scope, mark.at)).collect();
-        marks.sort_unstable();
-        marks
+    let told = on.news(News::Since(0)).await;
+    assert!(told.complete, "nothing was forgotten yet");
+    let newest = |scope| {
+        let of = told.news.iter().filter(|mark| mark.scope == scope);
+        of.map(|mark| mark.at).max()
     };
-    let mut all = vec![(Scope::ALL, early), (tag, late), (other, early)];
-    all.sort_unstable();
-    let before = WallMillis::new(early.get() - 1);
-    assert_eq!(since(before).await, all, "the newest of each scope");
-    assert!(
-        !since(early).await.contains(&(other, early)),
-        "only what is newer"
-    );
-    assert!(since(early).await.contains(&(tag, late)), "what is newer");
+    assert_eq!(newest(tag), Some(late), "the newest of each scope");
+    assert_eq!(newest(other), Some(early));
+    assert!(newest(Scope::ALL) >= Some(early));
     if on.tier.reach() == Reach::Shared {
         let batch = ReadBatch {
             scopes: &[other, Scope::tag("unknown")],
@@ -263,6 +261,39 @@ async fn marks_are_kept<T: Tier>(on: &On<T>) {
         };
         assert!(marks.contains(&asked_for), "what was asked for: {marks:?}");
     }
+}
+
+async fn news_is_told_once_and_in_time<T: Tier>(on: &On<T>) {
+    on.mark(Scope::tag("before"), on.now).await;
+    let first = on.news(News::FromNow).await;
+    assert!(first.news.is_empty(), "only from now on");
+    let nothing = on.news(News::Since(first.cursor)).await;
+    assert!(nothing.news.is_empty() && nothing.complete, "no news yet");
+    assert_eq!(nothing.cursor, first.cursor);
+
+    on.mark(Scope::tag("marked"), on.now).await;
+    let replaced = Mark {
+        scope: Scope::tag("replaced"),
+        at: on.now,
+    };
+    let batch = WriteBatch {
+        news: &[replaced],
+        ..WriteBatch::new(APP, on.now)
+    };
+    done(on.tier.write(batch).await);
+    let told = on.news(News::Since(first.cursor)).await;
+    let mut scopes: Vec<_> = told.news.iter().map(|mark| mark.scope).collect();
+    scopes.sort_unstable();
+    let mut expected = vec![Scope::tag("marked"), Scope::tag("replaced")];
+    expected.sort_unstable();
+    assert_eq!(scopes, expected);
+    let after = on.news(News::Since(told.cursor)).await;
+    assert!(after.news.is_empty() && after.complete, "told once");
+    let lost = on.news(News::Since(told.cursor + 1_000)).await;
+    assert!(
+        !lost.complete,
+        "who knows more than the tier was told by another one"
+    );
 }
 
 async fn what_covers_an_entry_is_told_with_it<T: Tier>(on: &On<T>) {

@@ -10,7 +10,7 @@ use crate::{
     frame,
     scope::{Mark, Scope},
     tier::{
-        Answer, Asked, BoxFuture, Found, LeaseAnswer, LeaseRequest, Reach, ReadBatch, Tier,
+        Answer, Asked, BoxFuture, Found, LeaseAnswer, LeaseRequest, News, Reach, ReadBatch, Tier,
         TierError, WriteBatch,
     },
 };
@@ -23,6 +23,7 @@ pub struct Server(Arc<Mutex<Kept>>);
 struct Kept {
     entries: HashMap<String, (Vec<u8>, WallMillis)>,
     marks: HashMap<Scope, WallMillis>,
+    news: Vec<Mark>,
     leases: HashMap<String, (String, WallMillis)>,
     reads: u64,
 }
@@ -87,15 +88,16 @@ impl Kept {
             .iter()
             .map(|asked| self.find(asked, batch.now))
             .collect();
-        let since = batch.marks_since.unwrap_or(WallMillis::new(u64::MAX));
-        let wanted =
-            |(scope, at): &(&Scope, &WallMillis)| **at > since || batch.scopes.contains(scope);
-        let marks = self.marks.iter().filter(wanted);
-        let marks = marks.map(|(scope, at)| Mark {
-            scope: *scope,
-            at: *at,
+        let marks = batch.scopes.iter().filter_map(|scope| {
+            let at = *self.marks.get(scope)?;
+            Some(Mark { scope: *scope, at })
         });
         let marks = marks.collect();
+        let cursor = self.news.len();
+        let since = match batch.news {
+            News::Since(since) => usize::try_from(since).unwrap_or(usize::MAX),
+            News::FromNow | News::None => cursor,
+        };
         let first = batch.entries.first().zip(found.first());
         let lease = match (batch.lease, first) {
             (Some(wish), Some((asked, found))) => {
@@ -106,6 +108,9 @@ impl Kept {
         Answer {
             found,
             marks,
+            news: self.news.iter().skip(since).copied().collect(),
+            cursor: u64::try_from(cursor).unwrap_or(u64::MAX),
+            complete: since <= cursor,
             lease,
         }
     }
@@ -160,6 +165,7 @@ impl Kept {
             let known = self.marks.entry(*scope).or_insert(*at);
             *known = (*known).max(*at);
         }
+        self.news.extend(batch.marks.iter().chain(batch.news));
         for put in batch.puts {
             let present = self.entries.get(put.key);
             let created = present.and_then(|(bytes, _)| frame::times(bytes));

@@ -9,7 +9,7 @@
 //! - **Marks survive eviction**: they are one sorted set, a member a scope. Where it is gone, its first reader
 //!   puts a mark over everything in its place, since nobody can tell what it covered.
 //!
-//! Keys: entries under their own names, `{app}:~marks`, and `{entry}:~lease`. A part of a key has no `~`. One server,
+//! Keys: entries under their own names, `{app}:~marks`, `{app}:~news`, and `{entry}:~lease`. A part of a key has no `~`. One server,
 //! no cluster: a batch has keys of all slots.
 
 mod answer;

@@ -51,7 +51,7 @@ async fn get(tier: &Sqlite, key: &str) -> Result<Option<Vec<u8>>, TierError> {
         now: NOW,
         entries: &entries,
         scopes: &[],
-        marks_since: None,
+        news: News::None,
         lease: None,
     };
     let found = tier.read(batch).await?.found.pop().flatten();
@@ -230,10 +230,10 @@ async fn marks_are_bounded_and_none_is_forgotten() {
         now: NOW,
         entries: &[],
         scopes: &[],
-        marks_since: Some(WallMillis::default()),
+        news: News::Since(0),
         lease: None,
     };
-    let marks = tier.read(batch).await.unwrap().marks;
+    let marks = tier.read(batch).await.unwrap().news;
     assert!(marks.len() <= MAX_MARKS + MAX_MARKS / 2, "{}", marks.len());
     let all = marks
         .iter()

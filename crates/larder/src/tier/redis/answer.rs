@@ -15,19 +15,21 @@ const MAX_FRAME: usize = MAX_PAYLOAD + MAX_ETAG + 1024;
 /// What the reading script has answered for so many entries; `None` if that is nothing that it answers.
 #[must_use]
 pub fn parse_answer(value: Value, entries: usize) -> Option<Answer> {
-    let [lease, told, found] = <[Value; 3]>::try_from(array(value)?).ok()?;
+    let [lease, cursor, complete, news, marks, found] =
+        <[Value; 6]>::try_from(array(value)?).ok()?;
     let lease = match lease {
         Value::Int(0) => LeaseAnswer::None,
         Value::Int(1) => LeaseAnswer::Granted,
         Value::Int(2) => LeaseAnswer::Held,
         _ => return None,
     };
-    let told = array(told)?;
-    // The script answers with what is kept, and with what was asked for, besides.
-    if told.len() > 4 * MAX_MARKS || told.len() % 2 != 0 {
+    let (news, marks) = (array(news)?, array(marks)?);
+    if news.len() > 2 * MAX_MARKS || marks.len() > 2 * MAX_MARKS || marks.len() % 2 != 0 {
         return None;
     }
-    let marks = told.as_chunks().0.iter().map(mark).collect::<Option<_>>()?;
+    let news = news.iter().map(said).collect::<Option<_>>()?;
+    let marks = marks.as_chunks().0.iter().map(mark);
+    let marks = marks.collect::<Option<_>>()?;
     let mut found = array(found)?;
     // Lua drops what is nil at the end of a list.
     if found.len() > entries * 3 {
@@ -53,6 +55,9 @@ pub fn parse_answer(value: Value, entries: usize) -> Option<Answer> {
     Some(Answer {
         found: entries_read,
         marks,
+        news,
+        cursor: moment(&cursor)?,
+        complete: moment(&complete)? == 1,
         lease,
     })
 }
@@ -62,6 +67,18 @@ fn array(value: Value) -> Option<Vec<Value>> {
         Value::Array(values) => Some(values),
         _ => None,
     }
+}
+
+/// News: a scope of 8 bytes, and behind it a moment in digits.
+fn said(value: &Value) -> Option<Mark> {
+    let Value::BulkString(text) = value else {
+        return None;
+    };
+    let (scope, at) = text.split_at_checked(size_of::<u64>())?;
+    Some(Mark {
+        scope: Scope::from_raw(u64::from_le_bytes(scope.try_into().ok()?)),
+        at: WallMillis::new(std::str::from_utf8(at).ok()?.parse().ok()?),
+    })
 }
 
 fn mark([scope, at]: &[Value; 2]) -> Option<Mark> {
@@ -100,6 +117,9 @@ mod tests {
     fn an_answer_is_read() {
         let value = Value::Array(vec![
             Value::Int(2),
+            Value::Int(12),
+            Value::Int(1),
+            Value::Array(vec![bulk(b"\x05\0\0\0\0\0\0\01795338000001")]),
             Value::Array(vec![bulk(&7_u64.to_le_bytes()), bulk(b"1795338000000")]),
             Value::Array(vec![bulk(b"frame"), Value::Int(5), Value::Int(0)]),
         ]);
@@ -112,6 +132,12 @@ mod tests {
                 at: WallMillis::new(1_795_338_000_000)
             }]
         );
+        let news = Mark {
+            scope: Scope::from_raw(5),
+            at: WallMillis::new(1_795_338_000_001),
+        };
+        assert_eq!((answer.news, answer.cursor), (vec![news], 12));
+        assert!(answer.complete);
         let found = answer.found[0].as_ref().unwrap();
         assert_eq!(found.bytes, b"frame");
         assert_eq!(found.invalidated, Some(WallMillis::new(5)));
@@ -121,7 +147,17 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        let answer = |lease, told, found| Value::Array(vec![lease, told, found]);
+        let answer = |lease, marks, found| {
+            let news = Value::Array(Vec::new());
+            Value::Array(vec![
+                lease,
+                Value::Int(0),
+                Value::Int(1),
+                news,
+                marks,
+                found,
+            ])
+        };
         let none = || Value::Array(Vec::new());
         for (what, value) in [
             ("nothing", Value::Nil),

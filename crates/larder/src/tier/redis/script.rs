@@ -5,14 +5,14 @@ use sha1_smol::Sha1;
 
 use crate::{
     scope::{MAX_MARKS, Scope},
-    tier::{ReadBatch, WriteBatch},
+    tier::{News, ReadBatch, WriteBatch},
 };
 
 /// What both scripts begin with. Times are milliseconds; of a number's 8 bytes the upper two are 0 until the year
 /// 10889, and Lua 5.1 has no more than 53 bits. `unpack` has another name since Lua 5.2.
 const COMMON: &str = r"
 local unpack = table.unpack or unpack
-local marks, now, all = KEYS[1], tonumber(ARGV[1]), string.rep('\0', 8)
+local marks, news, now, all = KEYS[1], KEYS[2], tonumber(ARGV[1]), string.rep('\0', 8)
 local function number(text, at)
   local a, b, c, d, e, f = string.byte(text, at, at + 5)
   return a + 256 * (b + 256 * (c + 256 * (d + 256 * (e + 256 * f))))
@@ -26,29 +26,39 @@ local function mark(scope, at)
     redis.call('ZADD', marks, at, scope)
   end
 end
-local function keep()
-  redis.call('PEXPIRE', marks, 2592000000)
+local function keep(key)
+  redis.call('PEXPIRE', key, 2592000000)
+end
+local function last(of)
+  return tonumber(redis.call('ZREVRANGE', of, 0, 0, 'WITHSCORES')[2])
 end
 ";
 
-/// KEYS: marks, then the lease if one is asked for, then the entries.
-/// ARGV: now, since or -1, owner or '', milliseconds of the lease, 1 if even where it is fresh, how many
+/// KEYS: marks, news, then the lease if one is asked for, then the entries.
+/// ARGV: now, cursor or -1 for none and -2 for no news, owner or '', milliseconds of the lease, 1 if even where it is fresh, how many
 /// scopes are asked for, those scopes; then for each entry its expiry, how many scopes it has, and these.
-/// Answers: lease, marks as scope and time in turn, entries as value, invalidated and expired in turn.
+/// Answers: lease, cursor, 1 if the news is complete, news, marks as scope and time in turn, entries as value,
+/// invalidated and expired in turn.
 const READ: &str = r"
-local newest = redis.call('ZREVRANGE', marks, 0, 0, 'WITHSCORES')[2]
-if newest then
-  newest = tonumber(newest)
-else
+local newest = last(marks)
+if not newest then
   newest = now - 1
   mark(all, newest)
-  keep()
+  keep(marks)
+end
+local fresh_news, cursor, complete = {}, 0, 1
+local since = tonumber(ARGV[2])
+if since >= -1 then
+  cursor = last(news) or 0
+  if since > cursor then
+    complete = 0
+  elseif since >= 0 and since < cursor then
+    local first = tonumber(redis.call('ZRANGE', news, 0, 0, 'WITHSCORES')[2])
+    if first > since + 1 then complete = 0 end
+    fresh_news = redis.call('ZRANGEBYSCORE', news, '(' .. ARGV[2], '+inf')
+  end
 end
 local told = {}
-local since = tonumber(ARGV[2])
-if since >= 0 and newest > since then
-  told = redis.call('ZRANGEBYSCORE', marks, '(' .. ARGV[2], '+inf', 'WITHSCORES')
-end
 local at = 6
 local asked = tonumber(ARGV[at])
 for i = at + 1, at + asked do
@@ -60,8 +70,8 @@ for i = at + 1, at + asked do
 end
 at = at + asked + 1
 local leased = ARGV[3] ~= ''
-local first = 2
-if leased then first = 3 end
+local first = 3
+if leased then first = 4 end
 local found, values = {}, {}
 if KEYS[first] then
   values = redis.call('MGET', unpack(KEYS, first))
@@ -100,50 +110,64 @@ for i = 1, #KEYS - first + 1 do
 end
 local lease = 0
 if leased and (ARGV[5] == '1' or not is_fresh) then
-  local owner = redis.call('GET', KEYS[2])
+  local owner = redis.call('GET', KEYS[3])
   if not owner or owner == ARGV[3] then
-    redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+    redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4])
     lease = 1
   else
     lease = 2
   end
 end
-return {lease, told, found}
+return {lease, cursor, complete, fresh_news, told, found}
 ";
 
-/// KEYS: marks, then the lease if one is given back, then entries to write, then entries to delete.
-/// ARGV: now, owner or '', how many marks, scope and time of each, how many entries to write, and of each when its load
+/// KEYS: marks, news, then the lease if one is given back, then entries to write, then entries to delete.
+/// ARGV: now, owner or '', how many marks, how many news, scope and time of each of both, how many entries to write, and of each when its load
 /// began, for how many milliseconds it is kept, and its frame.
-/// Members of the set are bounded: past the most, the older half is given up for one mark over everything.
+/// Both sets are bounded. Past the most, the older half of the marks is given up for one over everything; and of the
+/// news without anything, which its readers notice.
 const WRITE: &str = r"
-local at, first = 3, 2
-if ARGV[2] ~= '' then first = 3 end
-local many = tonumber(ARGV[at])
-local puts = tonumber(ARGV[at + 1 + 2 * many])
+local first = 3
+if ARGV[2] ~= '' then first = 4 end
+local many, told = tonumber(ARGV[3]), tonumber(ARGV[4])
+local at = 5 + 2 * (many + told)
+local puts = tonumber(ARGV[at])
+at = at + 1
 if (many > 0 or puts > 0) and not redis.call('ZSCORE', marks, all) then
   local before = now
   for i = 0, puts - 1 do
-    before = math.min(before, tonumber(ARGV[at + 2 * many + 2 + 3 * i]))
+    before = math.min(before, tonumber(ARGV[at + 3 * i]))
   end
   mark(all, before - 1)
-  keep()
+  keep(marks)
 end
 for i = 1, many do
-  mark(ARGV[at + 2 * i - 1], tonumber(ARGV[at + 2 * i]))
+  mark(ARGV[3 + 2 * i], tonumber(ARGV[4 + 2 * i]))
+end
+if many + told > 0 then
+  local cursor = last(news) or 0
+  for i = 1, many + told do
+    cursor = cursor + 1
+    redis.call('ZADD', news, cursor, ARGV[3 + 2 * i] .. ARGV[4 + 2 * i])
+  end
+  local kept = redis.call('ZCARD', news)
+  if kept > MAX_MARKS then
+    redis.call('ZREMRANGEBYRANK', news, 0, kept - HALF_MARKS - 1)
+  end
+  keep(news)
 end
 if many > 0 then
   local kept = redis.call('ZCARD', marks)
   if kept > MAX_MARKS then
     local cut = kept - HALF_MARKS
-    local last = redis.call('ZRANGE', marks, cut - 1, cut - 1, 'WITHSCORES')[2]
+    local newest_cut = redis.call('ZRANGE', marks, cut - 1, cut - 1, 'WITHSCORES')[2]
     local over = redis.call('ZSCORE', marks, all)
     redis.call('ZREMRANGEBYRANK', marks, 0, cut - 1)
-    mark(all, tonumber(last))
+    mark(all, tonumber(newest_cut))
     if over then mark(all, tonumber(over)) end
   end
-  keep()
+  keep(marks)
 end
-at = at + 2 * many + 2
 for i = 0, puts - 1 do
   local key, created = KEYS[first + i], tonumber(ARGV[at + 3 * i])
   local present = redis.call('GETRANGE', key, 0, 71)
@@ -154,8 +178,8 @@ end
 for i = first + puts, #KEYS do
   redis.call('DEL', KEYS[i])
 end
-if ARGV[2] ~= '' and redis.call('GET', KEYS[2]) == ARGV[2] then
-  redis.call('DEL', KEYS[2])
+if ARGV[2] ~= '' and redis.call('GET', KEYS[3]) == ARGV[2] then
+  redis.call('DEL', KEYS[3])
 end
 return 0
 ";
@@ -228,17 +252,21 @@ impl Scripts {
 
     pub(super) fn read(&self, batch: &ReadBatch<'_>) -> Call {
         let lease = batch.lease.zip(batch.entries.first());
-        let mut keys = vec![marks(batch.app)];
+        let mut keys = vec![of_app(batch.app, "~marks"), of_app(batch.app, "~news")];
         keys.extend(lease.map(|(_, asked)| lease_of(asked.key)));
         keys.extend(batch.entries.iter().map(|asked| asked.key.to_owned()));
-        let since = batch.marks_since.map(|since| Argument::millis(since.get()));
+        let news = match batch.news {
+            News::None => Argument::Number(-2),
+            News::FromNow => Argument::Number(-1),
+            News::Since(cursor) => Argument::millis(cursor),
+        };
         let wish = lease.map(|(wish, _)| wish);
         let time = wish.map_or(0, |wish| {
             u64::try_from(wish.time.as_millis()).unwrap_or(u64::MAX)
         });
         let mut arguments = vec![
             Argument::millis(batch.now.get()),
-            since.unwrap_or(Argument::Number(-1)),
+            news,
             Argument::Bytes(wish.map_or(&[], |wish| wish.owner.as_bytes())),
             Argument::millis(time.max(1)),
             Argument::Number(wish.map_or(0, |wish| i64::from(wish.even_if_fresh))),
@@ -254,7 +282,7 @@ impl Scripts {
     }
 
     pub(super) fn write(&self, batch: &WriteBatch<'_>) -> Call {
-        let mut keys = vec![marks(batch.app)];
+        let mut keys = vec![of_app(batch.app, "~marks"), of_app(batch.app, "~news")];
         keys.extend(batch.release.map(|release| lease_of(release.key)));
         keys.extend(batch.puts.iter().map(|put| put.key.to_owned()));
         keys.extend(batch.removes.iter().map(|key| (*key).to_owned()));
@@ -263,8 +291,9 @@ impl Scripts {
             Argument::millis(batch.now.get()),
             Argument::Bytes(owner.as_bytes()),
             Argument::count(batch.marks.len()),
+            Argument::count(batch.news.len()),
         ];
-        for mark in batch.marks {
+        for mark in batch.marks.iter().chain(batch.news) {
             arguments.push(Argument::Scope(mark.scope));
             arguments.push(Argument::millis(mark.at.get()));
         }
@@ -281,10 +310,12 @@ impl Scripts {
     }
 }
 
-fn marks(app: &str) -> String {
+/// What an application has one of.
+fn of_app(app: &str, what: &str) -> String {
     let mut key = String::with_capacity(app.len() + 8);
     crate::key::encode(app.as_bytes(), &mut key);
-    key.push_str(":~marks");
+    key.push(':');
+    key.push_str(what);
     key
 }
 
