@@ -108,10 +108,17 @@ pub struct Cached<V> {
     pub source: Source,
     /// Whether it is still fresh.
     pub state: Freshness,
-    /// The time since its load began.
-    pub age: Duration,
     /// Which version of it this is.
     pub version: Version,
+    pub(crate) served: WallMillis,
+}
+
+impl<V> Cached<V> {
+    /// The time from when its load began to when it was got.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.served.since(self.version.0)
+    }
 }
 
 impl<V> Clone for Cached<V> {
@@ -129,7 +136,7 @@ impl<V: fmt::Debug> fmt::Debug for Cached<V> {
             .field("value", &self.value)
             .field("source", &self.source)
             .field("state", &self.state)
-            .field("age", &self.age)
+            .field("age", &self.age())
             .finish_non_exhaustive()
     }
 }

@@ -10,9 +10,9 @@
 use std::{
     fmt::{self, Display, Write as _},
     hash::{Hash, Hasher},
+    ops::{Deref, DerefMut},
 };
 
-use smallvec::SmallVec;
 use twox_hash::XxHash3_64;
 
 /// The longest key, in bytes: S3 has no room for more than 1,024, prefix included ("Naming Amazon S3
@@ -52,18 +52,69 @@ pub struct KeyTooLong {
 /// How many bytes the length before each part takes.
 const LENGTH: usize = size_of::<u32>();
 
+/// How many bytes of a key need no allocation.
+const INLINE: usize = 72;
+
 /// A key in the making.
 #[derive(Clone, Debug)]
 pub struct KeyWriter {
-    bytes: SmallVec<[u8; 64]>,
+    bytes: Bytes,
+}
+
+/// Bytes, few of them in place.
+#[derive(Clone, Debug)]
+enum Bytes {
+    Inline { len: u8, bytes: [u8; INLINE] },
+    Heap(Vec<u8>),
+}
+
+impl Bytes {
+    fn push(&mut self, more: &[u8]) {
+        match self {
+            Self::Inline { len, bytes } => {
+                let from = usize::from(*len);
+                if let Some(room) = bytes.get_mut(from..from + more.len()) {
+                    room.copy_from_slice(more);
+                    // It fits, so it is less than 256.
+                    *len = u8::try_from(from + more.len()).unwrap_or(u8::MAX);
+                } else {
+                    let mut heap = Vec::with_capacity(2 * (from + more.len()));
+                    heap.extend_from_slice(bytes.get(..from).unwrap_or_default());
+                    heap.extend_from_slice(more);
+                    *self = Self::Heap(heap);
+                }
+            }
+            Self::Heap(bytes) => bytes.extend_from_slice(more),
+        }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Heap(bytes) => bytes,
+        }
+    }
+}
+
+impl DerefMut for Bytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Inline { len, bytes } => bytes.get_mut(..usize::from(*len)).unwrap_or_default(),
+            Self::Heap(bytes) => bytes,
+        }
+    }
 }
 
 impl KeyWriter {
     /// Adds a part.
-    #[inline]
     pub fn text(&mut self, part: &str) -> &mut Self {
         self.length(part.len());
-        self.bytes.extend_from_slice(part.as_bytes());
+        self.bytes.push(part.as_bytes());
         self
     }
 
@@ -81,53 +132,78 @@ impl KeyWriter {
         self
     }
 
-    #[inline]
     fn length(&mut self, len: usize) {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.bytes.extend_from_slice(&len.to_le_bytes());
+        self.bytes.push(&len.to_le_bytes());
     }
 }
 
 /// Prints to the end of bytes.
-struct Appending<'a>(&'a mut SmallVec<[u8; 64]>);
+struct Appending<'a>(&'a mut Bytes);
 
 impl fmt::Write for Appending<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(text.as_bytes());
         Ok(())
     }
 }
 
 /// A key as it is told apart in this process: the schema, then each part behind its length.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Ident(SmallVec<[u8; 64]>);
+#[derive(Clone)]
+pub(crate) struct Ident(KeyWriter);
+
+impl PartialEq for Ident {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Ident {}
 
 impl Hash for Ident {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Without the length that a slice's own would add: the parts have theirs.
-        state.write(&self.0);
+        state.write(self.bytes());
     }
 }
 
 impl Ident {
-    #[inline]
     pub(crate) fn new(schema: u64, key: &(impl Key + ?Sized)) -> Self {
-        let mut bytes = SmallVec::new();
-        bytes.extend_from_slice(&schema.to_le_bytes());
-        let mut writer = KeyWriter { bytes };
-        key.write(&mut writer);
-        Self(writer.bytes)
+        let mut ident = Self::empty();
+        ident.fill(schema, key);
+        ident
     }
 
-    /// How many bytes it takes.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    /// One to be filled where it lies: moving what was just written stalls a hit in memory for longer than all
+    /// the rest of it takes.
+    #[inline(always)]
+    pub(crate) const fn empty() -> Self {
+        Self(KeyWriter {
+            bytes: Bytes::Inline {
+                len: 0,
+                bytes: [0; INLINE],
+            },
+        })
+    }
+
+    /// Fills one that is empty.
+    #[inline]
+    pub(crate) fn fill(&mut self, schema: u64, key: &(impl Key + ?Sized)) {
+        self.0.bytes.push(&schema.to_le_bytes());
+        key.write(&mut self.0);
+    }
+
+    /// What tells it from others.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0.bytes
     }
 
     /// The parts, without the schema.
     fn body(&self) -> &[u8] {
-        self.0.get(size_of::<u64>()..).unwrap_or_default()
+        self.bytes().get(size_of::<u64>()..).unwrap_or_default()
     }
 
     /// What it is called wherever bytes are kept.
@@ -137,7 +213,7 @@ impl Ident {
         keyspace: &str,
         schema: u64,
     ) -> Result<String, KeyTooLong> {
-        let mut text = String::with_capacity(64 + self.0.len());
+        let mut text = String::with_capacity(64 + self.bytes().len());
         encode(app.as_bytes(), &mut text);
         text.push(':');
         encode(keyspace.as_bytes(), &mut text);

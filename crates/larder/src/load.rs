@@ -143,7 +143,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             Ok(held) => {
                 self.cache.inner.failures.forget(&key);
                 match self.make(held.clone()) {
-                    Ok(made) => self.keep(key, search.text, made, granted).await,
+                    Ok(made) => self.keep(&key, search.text, made, granted).await,
                     // The value is there, whatever becomes of its entry.
                     Err(error) => report_uncached(&error),
                 }

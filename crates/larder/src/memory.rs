@@ -1,9 +1,13 @@
 //! The nearest tier: decoded values in this process's memory, bounded by the bytes that they take encoded.
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use quick_cache::{
-    DefaultHashBuilder, OptionsBuilder, Weighter,
+    DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter,
     sync::{Cache, DefaultLifecycle},
 };
 
@@ -14,7 +18,25 @@ const OVERHEAD: u64 = 256;
 
 /// Decoded entries.
 pub(crate) struct Memory {
-    entries: Cache<Ident, Held, ByBytes>,
+    entries: Cache<Stored, Held, ByBytes>,
+}
+
+/// A key as it is kept: small, so that a hit touches few lines of the processor's cache.
+#[derive(PartialEq, Eq)]
+struct Stored(Box<[u8]>);
+
+impl Hash for Stored {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // As an `Ident` does, by which it is found.
+        state.write(&self.0);
+    }
+}
+
+impl Equivalent<Stored> for Ident {
+    #[inline]
+    fn equivalent(&self, stored: &Stored) -> bool {
+        self.bytes() == &*stored.0
+    }
 }
 
 /// A decoded entry of any type.
@@ -56,9 +78,9 @@ impl Labels {
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<Ident, Held> for ByBytes {
-    fn weight(&self, key: &Ident, held: &Held) -> u64 {
-        let key = u64::try_from(key.len()).unwrap_or(u64::MAX);
+impl Weighter<Stored, Held> for ByBytes {
+    fn weight(&self, key: &Stored, held: &Held) -> u64 {
+        let key = u64::try_from(key.0.len()).unwrap_or(u64::MAX);
         OVERHEAD + u64::from(held.weight) + key
     }
 }
@@ -89,10 +111,10 @@ impl Memory {
     }
 
     /// Keeps `held`, unless what is there was loaded later.
-    pub(crate) fn put(&self, key: Ident, held: Held) {
+    pub(crate) fn put(&self, key: &Ident, held: Held) {
         let newer = |present: Held| present.life.created > held.life.created;
-        if !self.entries.peek(&key).is_some_and(newer) {
-            self.entries.insert(key, held);
+        if !self.entries.peek(key).is_some_and(newer) {
+            self.entries.insert(Stored(key.bytes().into()), held);
         }
     }
 
@@ -146,11 +168,11 @@ mod tests {
     fn it_never_holds_more_bytes_than_it_may() {
         let memory = Memory::new(64 << 10).unwrap();
         for n in 0..10_000 {
-            memory.put(key(n), held(NOW, 1024));
+            memory.put(&key(n), held(NOW, 1024));
             assert!(memory.size().1 <= 64 << 10, "after {n}");
         }
         assert!(memory.size().0 > 20, "{:?}", memory.size());
-        memory.put(key(10_000), held(NOW, 1 << 20));
+        memory.put(&key(10_000), held(NOW, 1 << 20));
         assert!(memory.get(&key(10_000)).is_none(), "larger than all of it");
     }
 
@@ -158,15 +180,15 @@ mod tests {
     fn an_older_load_does_not_take_a_newer_ones_place() {
         let memory = Memory::new(64 << 10).unwrap();
         let later = NOW.plus(Duration::from_secs(1));
-        memory.put(key(1), held(later, 10));
-        memory.put(key(1), held(NOW, 10));
+        memory.put(&key(1), held(later, 10));
+        memory.put(&key(1), held(NOW, 10));
         assert_eq!(memory.get(&key(1)).unwrap().life.created, later);
     }
 
     #[test]
     fn what_has_died_is_swept() {
         let memory = Memory::new(64 << 10).unwrap();
-        memory.put(key(1), held(NOW, 10));
+        memory.put(&key(1), held(NOW, 10));
         memory.sweep(NOW.plus(Duration::from_secs(59)));
         assert_eq!(memory.size().0, 1);
         memory.sweep(NOW.plus(Duration::from_mins(1)));

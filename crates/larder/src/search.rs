@@ -103,7 +103,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         self.settle(key, &mut search).await;
         if let (Some(best), Decision::Serve(_)) = (&search.best, search.decision) {
             // It has been looked at for the marks that are new: not again.
-            self.keep_in_memory(key.clone(), best.held.clone());
+            self.keep_in_memory(key, best.held.clone());
         }
         self.search_on(key, &mut search, wish, false).await;
         Ok(search)
@@ -371,7 +371,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             value: held.value.clone()?.downcast().ok()?,
             source,
             state,
-            age: self.cache.now().since(held.life.created),
+            served: self.cache.now(),
             version: Version(held.life.created),
         })
     }
@@ -380,7 +380,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// that it has.
     async fn bring_nearer(&self, key: &Ident, search: &Search, from: usize) {
         let Some(best) = &search.best else { return };
-        self.keep_in_memory(key.clone(), best.held.clone());
+        self.keep_in_memory(key, best.held.clone());
         let (Source::Tier(name), Some(frame)) = (best.source, &best.frame) else {
             return;
         };
@@ -402,7 +402,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         .await;
     }
 
-    pub(crate) fn keep_in_memory(&self, key: Ident, held: Held) {
+    pub(crate) fn keep_in_memory(&self, key: &Ident, held: Held) {
         if let Some(memory) = &self.cache.inner.memory {
             memory.put(key, held);
         }

@@ -47,14 +47,16 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// What is known of `key`, in memory or in any tier. Fails only where nothing is known and not all
     /// tiers could be asked: an error is no miss.
     pub async fn get(&self, key: &K) -> Result<Lookup<V>, Error> {
-        let key = self.ident(key);
-        if let Some(hit) = self.in_memory(&key) {
+        let mut ident = Ident::empty();
+        ident.fill(self.schema, key);
+        let key = &ident;
+        if let Some(hit) = self.in_memory(key) {
             return Ok(Lookup::Hit(hit));
         }
         if !self.cache.inner.enabled {
             return Ok(Lookup::Miss);
         }
-        let search = Box::pin(self.search(&key, None)).await?;
+        let search = Box::pin(self.search(key, None)).await?;
         match search.decision {
             Decision::Serve(state) | Decision::ServeAndRefresh(state) => {
                 Ok(self.serve(&search, state).map_or(Lookup::Miss, Lookup::Hit))
@@ -79,11 +81,12 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let key = self.ident(key);
-        if let Some(hit) = self.in_memory(&key) {
+        let mut ident = Ident::empty();
+        ident.fill(self.schema, key);
+        if let Some(hit) = self.in_memory(&ident) {
             return Ok(Some(hit));
         }
-        Box::pin(self.search_or_load(key, load)).await
+        Box::pin(self.search_or_load(ident, load)).await
     }
 
     /// Puts `loaded` in the place of whatever is there, in every tier; other processes notice once they
@@ -107,7 +110,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             news: Some(before),
             owner: None,
         };
-        self.keep_in_memory(key, made.held.clone());
+        self.keep_in_memory(&key, made.held.clone());
         Ok(self.write(&text, &made, along, |_| true).await)
     }
 
@@ -159,7 +162,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             value: held.value?.downcast().ok()?,
             source: Source::Memory,
             state: Freshness::Fresh,
-            age: now.since(held.life.created),
+            served: now,
             version: Version(held.life.created),
         })
     }
@@ -187,11 +190,9 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
 /// Counts that an entry was served.
 pub(crate) fn count_hit(counters: &TierCounters, life: &Life, state: Freshness) {
     match state {
-        Freshness::Fresh => counters.hits.add(1),
-        Freshness::Stale => counters.stale.add(1),
+        Freshness::Fresh => counters.hits.add(life.load_cost),
+        Freshness::Stale => counters.stale.add(life.load_cost),
     }
-    let saved = u64::try_from(life.load_cost.as_micros()).unwrap_or(u64::MAX);
-    counters.saved_micros.add(saved);
 }
 
 impl<K: ?Sized, V> Clone for Space<K, V> {

@@ -134,11 +134,11 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
 
     /// Keeps what has just been loaded: in memory and on disk now, in shared tiers beside the
     /// invocation, where the lease is given back, too, if it was `granted`.
-    pub(crate) async fn keep(&self, key: Ident, text: String, made: Made, granted: bool) {
+    pub(crate) async fn keep(&self, key: &Ident, text: String, made: Made, granted: bool) {
         if made.held.life.stale_until > self.cache.now() {
             self.keep_in_memory(key, made.held.clone());
         } else if let Some(memory) = &self.cache.inner.memory {
-            memory.remove(&key);
+            memory.remove(key);
         }
         let shared = move |tier: &Guarded| tier.is_shared();
         let local = self.write(&text, &made, Along::default(), |tier| !shared(tier));

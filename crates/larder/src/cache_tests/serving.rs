@@ -127,7 +127,7 @@ async fn what_is_brought_nearer_lives_no_longer() {
     world.clock.advance(50 * SECOND);
     let other = world.process().space(&PLAIN_SPACE);
     let found = ok(&other, "key", world.load(8)).await;
-    assert_eq!(found.age, 50 * SECOND);
+    assert_eq!(found.age(), 50 * SECOND);
     world.clock.advance(9 * SECOND);
     assert_eq!(get(&other, "key").await, Some(7));
     world.clock.advance(SECOND);
