@@ -7,11 +7,9 @@ use larder_artifact::Sha256;
 use local_aws::lambda::Outcome;
 use serde_json::Value;
 
-use crate::{
-    Bench, invoke,
-    measure::{Goal, Page, Samples},
-    progress, result,
-};
+use benches::measure::{Goal, Page, Samples};
+
+use crate::{Bench, invoke, progress, result};
 
 const ROUNDS: usize = 20;
 

@@ -2,12 +2,12 @@
 //! `curl | sha256sum`) and against the same flow in Python.
 
 mod download;
-mod measure;
 mod warm;
 
 use std::{io::Write as _, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, ensure};
+use benches::measure::{Goal, Page, Samples};
 use local_aws::{
     edge::Edge,
     helper::workspace_root,
@@ -15,7 +15,6 @@ use local_aws::{
     moto::Moto,
     publish::{NewRelease, Publisher},
 };
-use measure::{Goal, Page, Samples};
 use serde_json::{Value, json};
 
 const COLD_ROUNDS: usize = 30;

@@ -11,11 +11,9 @@ use local_aws::lambda::Function;
 use reqwest::header::{ETAG, IF_NONE_MATCH};
 use serde_json::Value;
 
-use crate::{
-    Bench, invoke,
-    measure::{Goal, Page, Samples},
-    progress, result,
-};
+use benches::measure::{Goal, Page, Samples};
+
+use crate::{Bench, invoke, progress, result};
 
 const ROUNDS: usize = 300;
 

@@ -1,14 +1,12 @@
 //! The cache's tiers against their floors: what the library underneath takes for the same.
 
-#[path = "../measure.rs"]
-mod measure;
 mod near;
 mod turns;
 
 use std::io::Write as _;
 
+use benches::measure::Page;
 use local_aws::helper::workspace_root;
-use measure::Page;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 use std::{convert::Infallible, hint::black_box, time::Duration};
 
 use anyhow::Context as _;
+use benches::measure::{Goal, Page};
 use larder::{
     Cache, Keyspace, Load, Loaded, Policy, Space,
     tier::{
@@ -11,10 +12,7 @@ use larder::{
     },
 };
 
-use crate::{
-    measure::{Goal, Page},
-    turns::{Contestant, take_turns},
-};
+use crate::turns::{Contestant, take_turns};
 
 const POLICY: Policy = Policy::fresh(Duration::from_hours(1));
 static TEXTS: Keyspace<str, Vec<u8>> =

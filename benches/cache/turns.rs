@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::measure::Samples;
+use benches::measure::Samples;
 
 /// How many turns each has, after the first, which does not count.
 const TURNS: usize = 15;

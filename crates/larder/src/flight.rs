@@ -40,6 +40,13 @@ struct Airborne {
 }
 
 impl Flights {
+    /// The load of `key` that is under way, if one is.
+    pub(crate) fn present<T: Clone + 'static>(&self, key: &Ident) -> Option<Flight<T>> {
+        let airborne = self.airborne.lock().unwrap_or_else(PoisonError::into_inner);
+        let route = (key.clone(), TypeId::of::<T>());
+        airborne.get(&route).and_then(Airborne::flight)
+    }
+
     /// The load of `key` that is under way, or else `load`.
     pub(crate) fn join<T: Clone + Send + Sync + 'static>(
         &self,
@@ -48,12 +55,7 @@ impl Flights {
     ) -> Flight<T> {
         let route = (key.clone(), TypeId::of::<T>());
         let mut airborne = self.airborne.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(present) = airborne.get(&route)
-            && let Some(flight) = present
-                .flight
-                .downcast_ref::<WeakShared<BoxFuture<'static, T>>>()
-                .and_then(WeakShared::upgrade)
-        {
+        if let Some(flight) = airborne.get(&route).and_then(Airborne::flight) {
             return flight;
         }
         let number = self.number.fetch_add(1, Ordering::Relaxed);
@@ -73,6 +75,16 @@ impl Flights {
             airborne.insert(route, Airborne { number, flight });
         }
         flight
+    }
+}
+
+impl Airborne {
+    /// The load itself, if anybody waits for it still.
+    fn flight<T: Clone + 'static>(&self) -> Option<Flight<T>> {
+        let weak = self
+            .flight
+            .downcast_ref::<WeakShared<BoxFuture<'static, T>>>();
+        weak.and_then(WeakShared::upgrade)
     }
 }
 

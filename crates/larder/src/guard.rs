@@ -18,6 +18,7 @@ use crate::{
 pub(crate) struct Guarded {
     tier: Arc<dyn Tier>,
     index: usize,
+    shared: bool,
     timeout: Duration,
     breaker: Mutex<Breaker>,
 }
@@ -25,6 +26,7 @@ pub(crate) struct Guarded {
 impl Guarded {
     pub(crate) fn new(tier: Arc<dyn Tier>, index: usize, timeout: Duration) -> Self {
         Self {
+            shared: tier.reach() == Reach::Shared,
             tier,
             index,
             timeout,
@@ -37,7 +39,7 @@ impl Guarded {
     }
 
     pub(crate) fn is_shared(&self) -> bool {
-        self.tier.reach() == Reach::Shared
+        self.shared
     }
 
     pub(crate) async fn read(&self, batch: ReadBatch<'_>) -> Result<Answer, TierError> {
@@ -57,6 +59,10 @@ impl Guarded {
         now: WallMillis,
         operation: impl Future<Output = Result<T, TierError>>,
     ) -> Result<T, TierError> {
+        if !self.shared {
+            // It takes no time worth a bound, and sees for itself when it is of no more use.
+            return operation.await.inspect_err(report);
+        }
         let invocation = Shared::present();
         let off = || TierError::new(self.name(), TierErrorKind::Off);
         if let Some(invocation) = &invocation
@@ -67,41 +73,21 @@ impl Guarded {
         if !self.breaker(|breaker| breaker.allows(now)) {
             return Err(off());
         }
-        let result = if self.is_shared() {
-            let patience = invocation.as_ref().map(|invocation| invocation.patience());
-            let time = patience.map_or(self.timeout, |left| left.min(self.timeout));
-            self.in_time(time, invocation.as_deref(), operation).await
-        } else {
-            operation.await
-        };
-        match &result {
-            Ok(_) => self.breaker(Breaker::succeeded),
-            Err(error) => {
-                self.breaker(|breaker| breaker.failed(now));
-                if invocation.is_none_or(|invocation| invocation.fail(self.index, Duration::ZERO)) {
-                    report(error);
-                }
-            }
-        }
-        result
-    }
-
-    /// Waits for `operation` for at most `time`. Where it fails, its time is taken off what failures
-    /// may cost in this invocation.
-    async fn in_time<T>(
-        &self,
-        time: Duration,
-        invocation: Option<&Shared>,
-        operation: impl Future<Output = Result<T, TierError>>,
-    ) -> Result<T, TierError> {
+        let patience = invocation.as_ref().map(|invocation| invocation.patience());
+        let time = patience.map_or(self.timeout, |left| left.min(self.timeout));
         let begun = Instant::now();
         let result = tokio::time::timeout(time, operation)
             .await
             .unwrap_or_else(|_| Err(TierError::new(self.name(), TierErrorKind::Timeout)));
-        if let (Err(error), Some(invocation)) = (&result, invocation)
-            && invocation.fail(self.index, begun.elapsed())
-        {
-            report(error);
+        match &result {
+            Ok(_) => self.breaker(Breaker::succeeded),
+            Err(error) => {
+                self.breaker(|breaker| breaker.failed(now));
+                let cost = begun.elapsed();
+                if invocation.is_none_or(|invocation| invocation.fail(self.index, cost)) {
+                    report(error);
+                }
+            }
         }
         result
     }

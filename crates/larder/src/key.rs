@@ -10,10 +10,11 @@
 use std::{
     fmt::{self, Display, Write as _},
     hash::{Hash, Hasher},
-    ops::{Deref, DerefMut},
 };
 
 use twox_hash::XxHash3_64;
+
+use crate::bytes::Bytes;
 
 /// The longest key, in bytes: S3 has no room for more than 1,024, prefix included ("Naming Amazon S3
 /// objects").
@@ -52,62 +53,10 @@ pub struct KeyTooLong {
 /// How many bytes the length before each part takes.
 const LENGTH: usize = size_of::<u32>();
 
-/// How many bytes of a key need no allocation.
-const INLINE: usize = 72;
-
 /// A key in the making.
 #[derive(Clone, Debug)]
 pub struct KeyWriter {
     bytes: Bytes,
-}
-
-/// Bytes, few of them in place.
-#[derive(Clone, Debug)]
-enum Bytes {
-    Inline { len: u8, bytes: [u8; INLINE] },
-    Heap(Vec<u8>),
-}
-
-impl Bytes {
-    fn push(&mut self, more: &[u8]) {
-        match self {
-            Self::Inline { len, bytes } => {
-                let from = usize::from(*len);
-                if let Some(room) = bytes.get_mut(from..from + more.len()) {
-                    room.copy_from_slice(more);
-                    // It fits, so it is less than 256.
-                    *len = u8::try_from(from + more.len()).unwrap_or(u8::MAX);
-                } else {
-                    let mut heap = Vec::with_capacity(2 * (from + more.len()));
-                    heap.extend_from_slice(bytes.get(..from).unwrap_or_default());
-                    heap.extend_from_slice(more);
-                    *self = Self::Heap(heap);
-                }
-            }
-            Self::Heap(bytes) => bytes.extend_from_slice(more),
-        }
-    }
-}
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
-            Self::Heap(bytes) => bytes,
-        }
-    }
-}
-
-impl DerefMut for Bytes {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::Inline { len, bytes } => bytes.get_mut(..usize::from(*len)).unwrap_or_default(),
-            Self::Heap(bytes) => bytes,
-        }
-    }
 }
 
 impl KeyWriter {
@@ -178,13 +127,10 @@ impl Ident {
 
     /// One to be filled where it lies: moving what was just written stalls a hit in memory for longer than all
     /// the rest of it takes.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn empty() -> Self {
         Self(KeyWriter {
-            bytes: Bytes::Inline {
-                len: 0,
-                bytes: [0; INLINE],
-            },
+            bytes: Bytes::EMPTY,
         })
     }
 

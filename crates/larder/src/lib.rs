@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod ask;
+mod batch;
 mod breaker;
+mod bytes;
 mod cache;
 mod clock;
 mod codec;
@@ -13,6 +16,7 @@ mod flight;
 pub mod frame;
 mod guard;
 mod invocation;
+mod judge;
 mod key;
 mod keyspace;
 mod life;

@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -53,7 +54,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             Decision::Negative => Ok(None),
             Decision::ServeAndRefresh(state) => {
                 let served = self.serve(&search, state);
-                let refresh = self.fly(key, search, load, true);
+                let refresh = self.fly(search, load, true);
                 match Shared::present() {
                     Some(invocation) => {
                         invocation.defer(refresh.map(drop));
@@ -62,13 +63,13 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                     None => refresh.await.or(Ok(served)),
                 }
             }
-            Decision::Load { fallback: false } => self.fly(key, search, load, false).await,
-            Decision::Load { fallback: true } => self.load_or_stale(key, search, load).await,
+            Decision::Load { fallback: false } => self.fly(search, load, false).await,
+            Decision::Load { fallback: true } => self.load_or_stale(search, load).await,
         }
     }
 
     /// Loads, and serves what is stale where that fails or takes too long.
-    async fn load_or_stale<F, R, E>(&self, key: Ident, search: Search, load: F) -> Outcome<V, E>
+    async fn load_or_stale<F, R, E>(&self, search: Search, load: F) -> Outcome<V, E>
     where
         F: FnOnce(Load<V>) -> R + Send + 'static,
         R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
@@ -80,7 +81,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             // Somebody else is at it.
             return Ok(stale());
         }
-        let flight = self.fly(key, search, load, false);
+        let flight = self.fly(search, load, false);
         let soft = self.keyspace.policy().load_soft;
         let outcome = match (soft, Shared::present()) {
             (Some(soft), Some(invocation)) => {
@@ -98,27 +99,20 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 
     /// The load of `key`: the one that is under way, or a new one.
-    fn fly<F, R, E>(
-        &self,
-        key: Ident,
-        search: Search,
-        load: F,
-        early: bool,
-    ) -> Flight<Outcome<V, E>>
+    fn fly<F, R, E>(&self, search: Search, load: F, early: bool) -> Flight<Outcome<V, E>>
     where
         F: FnOnce(Load<V>) -> R + Send + 'static,
         R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let route = key.clone();
-        let flight = self.clone().load_and_keep(key, search, load, early);
+        let route = search.key.clone();
+        let flight = self.clone().load_and_keep(search, load, early);
         self.cache.inner.flights.join(&route, flight)
     }
 
     /// Loads `key` in the name of all who wait for it, unless it is there by now, and keeps it.
     async fn load_and_keep<F, R, E>(
         self,
-        key: Ident,
         mut search: Search,
         load: F,
         refresh: bool,
@@ -128,10 +122,10 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        if let Some(there) = self.is_there_by_now(&key, &mut search, refresh).await {
+        if let Some(there) = self.is_there_by_now(&mut search, refresh).await {
             return Ok(there);
         }
-        let start = self.start_of_load(&key);
+        let start = self.start_of_load(&search.key);
         self.counters.loads.add(1);
         let loaded = self.run(load, search.stale()).await;
         let held = loaded.and_then(|loaded| {
@@ -141,9 +135,12 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let granted = search.lease == LeaseAnswer::Granted;
         match held {
             Ok(held) => {
-                self.cache.inner.failures.forget(&key);
+                self.cache.inner.failures.forget(&search.key);
                 match self.make(held.clone()) {
-                    Ok(made) => self.keep(&key, search.text, made, granted).await,
+                    Ok(made) => {
+                        let loaded = vec![(search.key, search.text, made)];
+                        self.keep(loaded, granted).await;
+                    }
                     // The value is there, whatever becomes of its entry.
                     Err(error) => report_uncached(&error),
                 }
@@ -151,12 +148,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             }
             Err(error) => {
                 self.counters.load_errors.add(1);
-                let throttle = self.keyspace.policy().throttle();
-                if !throttle.is_zero() {
-                    let now = self.cache.now();
-                    let failures = &self.cache.inner.failures;
-                    failures.note(key, now.plus(throttle), now);
-                }
+                self.note_failure(search.key);
                 if granted {
                     self.give_back(search.text).await;
                 }
@@ -165,8 +157,17 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         }
     }
 
+    /// Has the origin left alone for a while, if the policy says so.
+    pub(crate) fn note_failure(&self, key: Ident) {
+        let throttle = self.keyspace.policy().throttle();
+        if !throttle.is_zero() {
+            let (now, failures) = (self.cache.now(), &self.cache.inner.failures);
+            failures.note(key, now.plus(throttle), now);
+        }
+    }
+
     /// Loads without a cache: it is off, or has no way to keep this.
-    async fn load_alone<F, R, E>(&self, key: &Ident, load: F) -> Outcome<V, E>
+    pub(crate) async fn load_alone<F, R, E>(&self, key: &Ident, load: F) -> Outcome<V, E>
     where
         F: FnOnce(Load<V>) -> R,
         R: Future<Output = Result<Loaded<V>, E>>,
@@ -182,23 +183,21 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// process, or one is under way there that can be waited for.
     async fn is_there_by_now(
         &self,
-        key: &Ident,
         search: &mut Search,
         refresh: bool,
     ) -> Option<Option<Cached<V>>> {
-        if self.look_again(key, search) {
+        if self.look_again(search) {
             return Some(self.serve(search, Freshness::Fresh));
         }
-        let had = search.stale().map(|held| held.life.created);
+        let had = search.created();
         let wish = self.keyspace.policy().lease;
         if refresh {
-            self.search_on(key, search, wish, true).await;
-            let newer = search.stale().map(|held| held.life.created) > had;
-            if newer || search.lease == LeaseAnswer::Held {
+            self.search_on(search, wish, true).await;
+            if search.created() > had || search.lease == LeaseAnswer::Held {
                 return Some(self.serve(search, Freshness::Fresh));
             }
         } else if let (LeaseAnswer::Held, Some(lease)) = (search.lease, wish) {
-            return self.wait_for_another(key, search, lease).await;
+            return self.wait_for_another(search, lease).await;
         }
         None
     }
@@ -206,14 +205,13 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Waits until the process that holds the lease has loaded the value, or gave up.
     async fn wait_for_another(
         &self,
-        key: &Ident,
         search: &mut Search,
         lease: Lease,
     ) -> Option<Option<Cached<V>>> {
         let begun = Instant::now();
         while begun.elapsed() < lease.wait {
             tokio::time::sleep(POLL).await;
-            let Ok(now) = self.search(key, Some(lease)).await else {
+            let Ok(now) = self.search(&search.key, Some(lease)).await else {
                 return None;
             };
             *search = now;
@@ -229,7 +227,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         None
     }
 
-    /// Runs the loader, in bounded time if anybody bounds it.
+    /// Runs the loader.
     async fn run<F, R, E>(&self, load: F, stale: Option<&Held>) -> Result<Loaded<V>, LoadError<E>>
     where
         F: FnOnce(Load<V>) -> R,
@@ -241,22 +239,29 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             etag: stale.and_then(|held| held.labels.as_ref()?.etag.clone()),
             time_left: time,
         };
-        let loading = AssertUnwindSafe(async { load(told).await }).catch_unwind();
-        let loaded = match time {
-            Some(time) => match tokio::time::timeout(time, loading).await {
-                Ok(loaded) => loaded,
-                Err(_) => return Err(LoadError::Timeout(time)),
-            },
-            None => loading.await,
-        };
-        match loaded {
-            Ok(Ok(loaded)) => Ok(loaded),
-            Ok(Err(error)) => Err(LoadError::Origin(std::sync::Arc::new(error))),
-            Err(_) => Err(LoadError::Panicked),
-        }
+        bounded(time, async { load(told).await }).await
     }
 }
 
-fn report_uncached(error: &Error) {
+/// Runs a loader, in bounded time if anybody bounds it.
+pub(crate) async fn bounded<T, E>(
+    time: Option<Duration>,
+    loading: impl Future<Output = Result<T, E>>,
+) -> Result<T, LoadError<E>> {
+    let loading = AssertUnwindSafe(loading).catch_unwind();
+    let loaded = match time {
+        Some(time) => match tokio::time::timeout(time, loading).await {
+            Ok(loaded) => loaded,
+            Err(_) => return Err(LoadError::Timeout(time)),
+        },
+        None => loading.await,
+    };
+    match loaded {
+        Ok(loaded) => loaded.map_err(|error| LoadError::Origin(Arc::new(error))),
+        Err(_) => Err(LoadError::Panicked),
+    }
+}
+
+pub(crate) fn report_uncached(error: &Error) {
     tracing::warn!(%error, "A value is not cached");
 }

@@ -4,25 +4,27 @@ use std::sync::{Arc, OnceLock};
 
 use crate::{
     clock::WallMillis,
-    decide::{Circumstances, Decision, Freshness, decide, quiet_until},
+    decide::{Decision, Freshness},
     entry::{Cached, Source, Version},
     error::Error,
-    frame::{Frame, Undecodable},
     guard::Guarded,
     invocation::beside,
     key::{Ident, Key},
-    life::Life,
-    memory::{Held, Labels, erased},
+    memory::Held,
     policy::Lease,
     scope::{self, Scope},
     space::{Space, count_hit},
-    tier::{Answer, Asked, Found, LeaseAnswer, LeaseRequest, News, ReadBatch, TierError},
+    tier::{LeaseAnswer, TierError},
     write::{Along, Made},
 };
 
 /// What a search came to.
 #[derive(Debug)]
 pub(crate) struct Search {
+    /// What is searched for.
+    pub(crate) key: Ident,
+    /// What it is called in tiers.
+    pub(crate) text: String,
     /// The best that was found.
     pub(crate) best: Option<Candidate>,
     /// What is to be done with it.
@@ -31,30 +33,12 @@ pub(crate) struct Search {
     pub(crate) lease: LeaseAnswer,
     /// Why a tier could not be asked.
     pub(crate) error: Option<TierError>,
-    /// What it is called in tiers.
-    pub(crate) text: String,
-    covered_by: CoveredBy,
     /// The first tier that was not asked yet.
-    next: usize,
-}
-
-/// What covers an entry beside its tags. Not hashed where no mark is known and nobody is asked for any.
-#[derive(Debug)]
-struct CoveredBy {
-    key: Ident,
+    pub(crate) next: usize,
     seed: u64,
-    hashed: OnceLock<(Vec<Scope>, Scope)>,
-}
-
-impl CoveredBy {
-    /// What covers it, and what marks it as expired.
-    fn scopes(&self) -> (&[Scope], Scope) {
-        let (scopes, expiry) = self.hashed.get_or_init(|| {
-            let scopes = scope::covering(&self.key, self.seed).collect();
-            (scopes, scope::expiry(&self.key, self.seed))
-        });
-        (scopes, *expiry)
-    }
+    /// What covers it, and what marks it as expired. Not hashed where no mark is known and nobody is asked
+    /// for any.
+    covered_by: OnceLock<(Vec<Scope>, Scope)>,
 }
 
 /// An entry that may do.
@@ -63,11 +47,11 @@ pub(crate) struct Candidate {
     pub(crate) held: Held,
     pub(crate) source: Source,
     /// Its frame, where it came from a tier.
-    frame: Option<Arc<[u8]>>,
-    invalidated: Option<WallMillis>,
-    expired: Option<WallMillis>,
+    pub(crate) frame: Option<Arc<[u8]>>,
+    pub(crate) invalidated: Option<WallMillis>,
+    pub(crate) expired: Option<WallMillis>,
     /// Whether marks that cover it may be unknown: nobody could be asked.
-    doubtful: bool,
+    pub(crate) doubtful: bool,
 }
 
 impl Search {
@@ -75,76 +59,110 @@ impl Search {
     pub(crate) fn stale(&self) -> Option<&Held> {
         self.best.as_ref().map(|best| &best.held)
     }
+
+    /// When the load of what was found began.
+    pub(crate) fn created(&self) -> Option<WallMillis> {
+        self.stale().map(|held| held.life.created)
+    }
+
+    /// Whether there is nothing to serve yet, short of a failed load.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.decision, Decision::Load { .. })
+    }
+
+    /// What covers it beside its tags, and what marks it as expired.
+    pub(crate) fn scopes(&self) -> (&[Scope], Scope) {
+        let (scopes, expiry) = self.covered_by.get_or_init(|| {
+            let scopes = scope::covering(&self.key, self.seed).collect();
+            (scopes, scope::expiry(&self.key, self.seed))
+        });
+        (scopes, *expiry)
+    }
 }
 
 impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Looks for `key` in memory and in one tier after the other, until there is something to serve.
     /// Where there is not, `wish` asks a shared tier for the right to load it.
     pub(crate) async fn search(&self, key: &Ident, wish: Option<Lease>) -> Result<Search, Error> {
+        let mut search = self.look_near(key).await?;
+        self.search_on(&mut search, wish, false).await;
+        Ok(search)
+    }
+
+    /// Looks for `key` in memory alone.
+    pub(crate) async fn look_near(&self, key: &Ident) -> Result<Search, Error> {
         if self.cache.inner.unsent.any() {
             Box::pin(self.cache.send_unsent()).await;
         }
         let mut search = Search {
+            key: key.clone(),
+            text: self.text(key)?,
             best: self.held_in_memory(key),
             decision: Decision::Load { fallback: false },
             lease: LeaseAnswer::None,
             error: None,
-            text: self.text(key)?,
-            covered_by: CoveredBy {
-                key: key.clone(),
-                seed: self.seed,
-                hashed: OnceLock::new(),
-            },
             next: 0,
+            seed: self.seed,
+            covered_by: OnceLock::new(),
         };
         if search.best.is_none() && self.cache.inner.memory.is_some() {
             self.counters.memory.misses.add(1);
         }
-        self.settle(key, &mut search).await;
+        self.settle(&mut search).await;
         if let (Some(best), Decision::Serve(_)) = (&search.best, search.decision) {
             // It has been looked at for the marks that are new: not again.
             self.keep_in_memory(key, best.held.clone());
         }
-        self.search_on(key, &mut search, wish, false).await;
         Ok(search)
     }
 
     /// Asks the tiers that were not asked yet, until there is something to serve. `early` is for what
     /// is fresh and to be refreshed all the same: then something newer is looked for.
-    pub(crate) async fn search_on(
-        &self,
-        key: &Ident,
-        search: &mut Search,
-        wish: Option<Lease>,
-        early: bool,
-    ) {
-        let had = search.stale().map(|held| held.life.created);
-        let nearest = search.next;
+    pub(crate) async fn search_on(&self, search: &mut Search, wish: Option<Lease>, early: bool) {
+        let (had, nearest) = (search.created(), search.next);
         while search.next < self.cache.inner.tiers.len() && self.uses_tiers() {
-            let newer = search.stale().map(|held| held.life.created) > had;
-            if !matches!(search.decision, Decision::Load { .. }) && (!early || newer) {
+            if !search.is_open() && (!early || search.created() > had) {
                 break;
             }
-            self.ask(search, wish, early).await;
+            self.ask(search.next, &mut [search], wish, early).await;
             search.next += 1;
-            self.settle(key, search).await;
+            self.settle(search).await;
         }
-        let newer = search.stale().map(|held| held.life.created) > had;
-        if newer && !matches!(search.decision, Decision::Load { fallback: false }) {
-            self.bring_nearer(key, search, nearest).await;
+        if search.created() > had {
+            self.bring_nearer(&[search], nearest).await;
         }
     }
 
+    /// The same for many keys, each tier in one trip.
+    pub(crate) async fn search_many(&self, searches: &mut [Search]) {
+        let had: Vec<_> = searches.iter().map(Search::created).collect();
+        for index in 0..self.cache.inner.tiers.len() {
+            let open = searches.iter_mut().filter(|search| search.is_open());
+            let mut open: Vec<_> = open.collect();
+            if open.is_empty() || !self.uses_tiers() {
+                break;
+            }
+            self.ask(index, &mut open, None, false).await;
+            for search in open {
+                search.next = index + 1;
+                self.settle(search).await;
+            }
+        }
+        let found = searches.iter().zip(had);
+        let found = found.filter(|(search, had)| search.created() > *had);
+        let found: Vec<_> = found.map(|(search, _)| search).collect();
+        self.bring_nearer(&found, 0).await;
+    }
+
     /// Looks into memory once more: whether a load has ended meanwhile.
-    pub(crate) fn look_again(&self, key: &Ident, search: &mut Search) -> bool {
-        let Some(again) = self.held_in_memory(key) else {
+    pub(crate) fn look_again(&self, search: &mut Search) -> bool {
+        let Some(again) = self.held_in_memory(&search.key) else {
             return false;
         };
-        let had = search.stale().map(|held| held.life.created);
-        let newer = Some(again.held.life.created) > had;
+        let newer = Some(again.held.life.created) > search.created();
         if newer {
             search.best = Some(again);
-            search.decision = self.judge(key, search);
+            search.decision = self.judge(search);
         }
         newer && search.decision == Decision::Serve(Freshness::Fresh)
     }
@@ -160,182 +178,6 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             expired: None,
             doubtful: false,
         })
-    }
-
-    /// Asks the next tier.
-    async fn ask(&self, search: &mut Search, wish: Option<Lease>, early: bool) {
-        let inner = &*self.cache.inner;
-        let index = search.next;
-        let (Some(tier), Some(counters)) = (inner.tiers.get(index), self.counters.tiers.get(index))
-        else {
-            return;
-        };
-        let now = self.cache.now();
-        let is_authority = inner.authority == Some(index);
-        let news = if is_authority {
-            self.cache.wanted_news()
-        } else {
-            News::None
-        };
-        // What covers that which was found nearer, beside what covers any entry of this key.
-        let mut scopes = Vec::new();
-        if is_authority && let Some(best) = &search.best {
-            scopes.extend(all_scopes(search, &best.held));
-        }
-        let (covering, expiry) = if tier.is_shared() {
-            search.covered_by.scopes()
-        } else {
-            // It knows no more marks than this process.
-            (&[][..], Scope::ALL)
-        };
-        let batch = ReadBatch {
-            app: &inner.app,
-            now,
-            entries: &[Asked {
-                key: &search.text,
-                scopes: covering,
-                expiry,
-            }],
-            scopes: &scopes,
-            news,
-            lease: wish.filter(|_| tier.is_shared()).map(|lease| LeaseRequest {
-                owner: &inner.owner,
-                time: lease.time,
-                even_if_fresh: early,
-            }),
-        };
-        let answer = match tier.read(batch).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                counters.errors.add(1);
-                search.error.get_or_insert(error);
-                return;
-            }
-        };
-        if is_authority {
-            inner.coherence.told(news, now, &answer);
-            inner.coherence.note(&answer.marks);
-            if let Some(best) = &mut search.best {
-                best.held.checked = now;
-            }
-        }
-        if answer.lease != LeaseAnswer::None {
-            search.lease = answer.lease;
-        }
-        self.take(search, answer, is_authority, now);
-    }
-
-    /// Takes what a tier has found, if it is better than what there is.
-    fn take(&self, search: &mut Search, mut answer: Answer, checked: bool, now: WallMillis) {
-        let inner = &*self.cache.inner;
-        let (Some(tier), Some(counters)) = (
-            inner.tiers.get(search.next),
-            self.counters.tiers.get(search.next),
-        ) else {
-            return;
-        };
-        let Some(found) = answer.found.pop().flatten() else {
-            counters.misses.add(1);
-            return;
-        };
-        counters.read_bytes.add(count(found.bytes.len()));
-        let Ok(mut held) = self.decode(&found.bytes) else {
-            counters.undecodable.add(1);
-            return;
-        };
-        if checked {
-            held.checked = now;
-        }
-        let newer = search
-            .stale()
-            .is_none_or(|best| best.life.created < held.life.created);
-        if newer {
-            let Found {
-                bytes,
-                invalidated,
-                expired,
-            } = found;
-            search.best = Some(Candidate {
-                held,
-                source: Source::Tier(tier.name()),
-                frame: Some(bytes.into()),
-                invalidated,
-                expired,
-                doubtful: false,
-            });
-        }
-    }
-
-    /// Decides what is to be done with the best that was found, once all that may have invalidated it
-    /// is known.
-    async fn settle(&self, key: &Ident, search: &mut Search) {
-        let coherence = &self.cache.inner.coherence;
-        let mut generation = coherence.generation();
-        search.decision = self.judge(key, search);
-        let Some(best) = &search.best else { return };
-        if matches!(search.decision, Decision::Load { fallback: false }) {
-            return;
-        }
-        let (created, checked) = (best.held.life.created, best.held.checked);
-        if self.cache.is_unverified(checked, self.cache.now()) {
-            if let Err(error) = self.cache.ask_for_news().await {
-                search.error.get_or_insert(error);
-            }
-            generation = coherence.generation();
-        }
-        // Where no news can be had, or not all, the tier itself is to be asked about it.
-        let doubtful = self.cache.is_unverified(checked, self.cache.now())
-            || coherence.is_past_horizon(created, checked);
-        if let Some(best) = &mut search.best {
-            best.doubtful = doubtful;
-            best.held.generation = if doubtful { 0 } else { generation };
-        }
-        search.decision = self.judge(key, search);
-    }
-
-    /// What is to be done with the best that was found, by all that is known.
-    fn judge(&self, key: &Ident, search: &Search) -> Decision {
-        let Some(best) = &search.best else {
-            return Decision::Load { fallback: false };
-        };
-        let (now, coherence) = (self.cache.now(), &self.cache.inner.coherence);
-        let mut life = best.held.life;
-        let (mut invalidated, mut expired) = (best.invalidated, best.expired);
-        if coherence.knows_any() {
-            let (scopes, expiry) = search.covered_by.scopes();
-            let tags = best.held.labels.iter().flat_map(|labels| &labels.tags);
-            let scopes = scopes.iter().chain(tags).copied();
-            invalidated = invalidated.max(coherence.newest(scopes));
-            expired = expired.max(coherence.newest([expiry]));
-        }
-        if let Some(expired) = expired.filter(|expired| life.created <= *expired) {
-            life = life.expired(expired);
-        }
-        if best.doubtful {
-            life = life.expired(now);
-        }
-        let decision = self.decide(&life, now, invalidated, None);
-        let asks_origin = !matches!(decision, Decision::Serve(_) | Decision::Negative);
-        match self.cache.inner.failures.until(key) {
-            Some(until) if asks_origin => self.decide(&life, now, invalidated, Some(until)),
-            _ => decision,
-        }
-    }
-
-    pub(crate) fn decide(
-        &self,
-        life: &Life,
-        now: WallMillis,
-        invalidated: Option<WallMillis>,
-        probe_after: Option<WallMillis>,
-    ) -> Decision {
-        let at = Circumstances {
-            now,
-            invalidated,
-            probe_after,
-            random: fastrand::f64(),
-        };
-        decide(Some(life), self.keyspace.policy().refresh, &at)
     }
 
     /// The best that was found, as it is given out.
@@ -376,28 +218,42 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         })
     }
 
-    /// Puts what was found far off into the tiers before it that had nothing as good, with the life
-    /// that it has.
-    async fn bring_nearer(&self, key: &Ident, search: &Search, from: usize) {
-        let Some(best) = &search.best else { return };
-        self.keep_in_memory(key, best.held.clone());
-        let (Source::Tier(name), Some(frame)) = (best.source, &best.frame) else {
-            return;
-        };
-        let tiers = self.cache.inner.tiers.iter().map(Guarded::name);
-        let nearer: Vec<_> = tiers.take_while(|tier| *tier != name).skip(from).collect();
-        if nearer.is_empty() {
+    /// Puts what was found far off into the tiers from `from` on that had nothing as good, with the life that
+    /// it has.
+    async fn bring_nearer(&self, found: &[&Search], from: usize) {
+        let tiers: Vec<_> = self.cache.inner.tiers.iter().map(Guarded::name).collect();
+        let mut copies: Vec<(usize, String, Made)> = Vec::new();
+        for search in found {
+            let Some(best) = &search.best else { continue };
+            if search.decision == (Decision::Load { fallback: false }) {
+                continue;
+            }
+            self.keep_in_memory(&search.key, best.held.clone());
+            let (Source::Tier(name), Some(frame)) = (best.source, &best.frame) else {
+                continue;
+            };
+            let source = tiers.iter().position(|tier| *tier == name);
+            let made = Made {
+                held: best.held.clone(),
+                frame: Arc::clone(frame),
+            };
+            let copy = source.filter(|source| *source > from);
+            copies.extend(copy.map(|source| (source, search.text.clone(), made)));
+        }
+        if copies.is_empty() {
             return;
         }
-        let made = Made {
-            held: best.held.clone(),
-            frame: Arc::clone(frame),
-        };
-        let (space, text) = (self.clone(), search.text.clone());
+        let space = self.clone();
         beside(async move {
-            let wanted = |tier: &Guarded| nearer.contains(&tier.name());
-            // Counted, and reported by the tier's guard.
-            let _ = space.write(&text, &made, Along::default(), wanted).await;
+            for (index, name) in tiers.iter().enumerate().skip(from) {
+                let nearer = copies.iter().filter(|(source, _, _)| index < *source);
+                let nearer: Vec<_> = nearer
+                    .map(|(_, text, made)| (text.as_str(), made))
+                    .collect();
+                let wanted = |tier: &Guarded| tier.name() == *name && !nearer.is_empty();
+                // Counted, and reported by the tier's guard.
+                let _ = space.write(&nearer, Along::default(), wanted).await;
+            }
         })
         .await;
     }
@@ -407,40 +263,4 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             memory.put(key, held);
         }
     }
-
-    /// Reads an entry that was found.
-    fn decode(&self, bytes: &[u8]) -> Result<Held, Undecodable> {
-        let frame = Frame::decode(bytes, self.schema)?;
-        let value = if frame.life.negative {
-            None
-        } else {
-            let decoded = self.keyspace.codec().decode(frame.payload);
-            let value = decoded.map_err(|_| Undecodable::Malformed)?;
-            Some(erased(value))
-        };
-        let tags: Vec<_> = frame.tags.iter().copied().map(Scope::from_raw).collect();
-        let labels = Labels::new(tags, frame.etag.map(Arc::from));
-        Ok(Held {
-            value,
-            life: frame.life,
-            checked: WallMillis::default(),
-            generation: 0,
-            quiet_until: quiet_until(&frame.life, self.keyspace.policy().refresh),
-            labels,
-            weight: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-        })
-    }
-}
-
-/// All that covers or expires an entry that was found.
-fn all_scopes(search: &Search, held: &Held) -> impl Iterator<Item = Scope> {
-    let tags = held.labels.clone();
-    let tags: Vec<_> = tags.map_or_else(Vec::new, |labels| labels.tags.clone());
-    let (scopes, expiry) = search.covered_by.scopes();
-    let own = scopes.iter().copied().chain([expiry]);
-    own.chain(tags)
-}
-
-fn count(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -111,7 +111,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             owner: None,
         };
         self.keep_in_memory(&key, made.held.clone());
-        Ok(self.write(&text, &made, along, |_| true).await)
+        Ok(self.write(&[(&text, &made)], along, |_| true).await)
     }
 
     /// From now on `key` is no longer fresh: it is loaded again when it is asked for, and served only where

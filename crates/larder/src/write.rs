@@ -124,8 +124,8 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let quiet_until = quiet_until(&held.life, self.keyspace.policy().refresh);
         Ok(Made {
             held: Held {
-                weight,
                 quiet_until,
+                weight,
                 ..held
             },
             frame: frame.into(),
@@ -133,17 +133,23 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 
     /// Keeps what has just been loaded: in memory and on disk now, in shared tiers beside the
-    /// invocation, where the lease is given back, too, if it was `granted`.
-    pub(crate) async fn keep(&self, key: &Ident, text: String, made: Made, granted: bool) {
-        if made.held.life.stale_until > self.cache.now() {
-            self.keep_in_memory(key, made.held.clone());
-        } else if let Some(memory) = &self.cache.inner.memory {
-            memory.remove(key);
+    /// invocation, where the lease of the first is given back, too, if it was `granted`.
+    pub(crate) async fn keep(&self, loaded: Vec<(Ident, String, Made)>, granted: bool) {
+        let now = self.cache.now();
+        for (key, _, made) in &loaded {
+            if made.held.life.stale_until > now {
+                self.keep_in_memory(key, made.held.clone());
+            } else if let Some(memory) = &self.cache.inner.memory {
+                memory.remove(key);
+            }
         }
-        let shared = move |tier: &Guarded| tier.is_shared();
-        let local = self.write(&text, &made, Along::default(), |tier| !shared(tier));
+        let named = |(_, text, made)| (text, made);
+        let loaded: Vec<(String, Made)> = loaded.into_iter().map(named).collect();
+        let shared = |tier: &Guarded| tier.is_shared();
         // Counted, and reported by the tier's guard.
-        let _ = local.await;
+        let _ = self
+            .write(&borrowed(&loaded), Along::default(), |tier| !shared(tier))
+            .await;
         if self.cache.inner.tiers.iter().any(shared) {
             let space = self.clone();
             beside(async move {
@@ -151,7 +157,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                     news: None,
                     owner: granted.then_some(&space.cache.inner.owner),
                 };
-                let _ = space.write(&text, &made, along, shared).await;
+                let _ = space.write(&borrowed(&loaded), along, shared).await;
             })
             .await;
         }
@@ -200,42 +206,45 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         frame.map_err(|source| Error::TooLarge { keyspace, source })
     }
 
-    /// Writes `made` to those tiers that are `wanted`, all at once. What is dead already is deleted there
-    /// instead.
+    /// Writes entries to those tiers that are `wanted`, all at once. What is dead already is deleted there
+    /// instead. What goes along is for the first.
     pub(crate) async fn write(
         &self,
-        text: &str,
-        made: &Made,
+        entries: &[(&str, &Made)],
         along: Along<'_>,
         wanted: impl Fn(&Guarded) -> bool,
     ) -> Receipt {
         let inner = &*self.cache.inner;
         let now = self.cache.now();
-        let life = &made.held.life;
-        let put = Put {
-            key: text,
-            frame: &made.frame,
-            created: life.created,
-            until: life.stale_until,
-        };
-        let (put, remove) = match (self.uses_tiers(), life.stale_until > now) {
-            (true, true) => (Some(put), None),
-            (true, false) => (None, Some(text)),
-            (false, _) => (None, None),
-        };
+        let (mut puts, mut removes) = (Vec::new(), Vec::new());
+        for (key, made) in entries.iter().filter(|_| self.uses_tiers()) {
+            let life = &made.held.life;
+            if life.stale_until > now {
+                puts.push(Put {
+                    key,
+                    frame: &made.frame,
+                    created: life.created,
+                    until: life.stale_until,
+                });
+            } else {
+                removes.push(*key);
+            }
+        }
+        let bytes: usize = puts.iter().map(|put| put.frame.len()).sum();
+        let release = along.owner.zip(entries.first());
+        let release = release.map(|(owner, (key, _))| Release { key, owner });
         let tiers = inner.tiers.iter().zip(&self.counters.tiers).enumerate();
         let tiers = tiers.filter(|(_, (tier, _))| wanted(tier));
         let writes = tiers.map(async |(index, (tier, counters))| {
             let batch = WriteBatch {
-                puts: put.as_slice(),
-                removes: remove.as_slice(),
+                puts: &puts,
+                removes: &removes,
                 news: along.news.as_slice(),
-                release: along.owner.map(|owner| Release { key: text, owner }),
+                release,
                 ..WriteBatch::new(&inner.app, now)
             };
             let result = tier.write(batch).await;
             if result.is_ok() {
-                let bytes = put.map_or(0, |put| put.frame.len());
                 counters
                     .written_bytes
                     .add(u64::try_from(bytes).unwrap_or(u64::MAX));
@@ -247,4 +256,12 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         });
         Receipt::of(join_all(writes).await)
     }
+}
+
+fn borrowed(entries: &[(String, Made)]) -> Vec<(&str, &Made)> {
+    let mut borrowed = Vec::with_capacity(entries.len());
+    for (text, made) in entries {
+        borrowed.push((text.as_str(), made));
+    }
+    borrowed
 }

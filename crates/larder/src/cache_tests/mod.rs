@@ -1,5 +1,6 @@
 //! The cache as its users see it: the invariants, and the bugs that others shipped.
 
+mod batches;
 mod faults;
 mod invalidation;
 mod loading;

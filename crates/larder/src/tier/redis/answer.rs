@@ -119,7 +119,7 @@ mod tests {
             Value::Int(2),
             Value::Int(12),
             Value::Int(1),
-            Value::Array(vec![bulk(b"\x05\0\0\0\0\0\0\01795338000001")]),
+            Value::Array(vec![bulk(b"\x05\x00\x00\x00\x00\x00\x00\x001795338000001")]),
             Value::Array(vec![bulk(&7_u64.to_le_bytes()), bulk(b"1795338000000")]),
             Value::Array(vec![bulk(b"frame"), Value::Int(5), Value::Int(0)]),
         ]);

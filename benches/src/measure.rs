@@ -6,21 +6,21 @@ use anyhow::Context as _;
 
 /// Repeated measurements of one thing.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Samples(Vec<f64>);
+pub struct Samples(Vec<f64>);
 
 impl Samples {
     /// None yet.
-    pub(crate) const fn new() -> Self {
+    pub const fn new() -> Self {
         Self(Vec::new())
     }
 
     /// Adds a duration, kept in milliseconds.
-    pub(crate) fn push(&mut self, duration: Duration) {
+    pub fn push(&mut self, duration: Duration) {
         self.0.push(duration.as_secs_f64() * 1e3);
     }
 
     /// Adds a figure as it is.
-    pub(crate) fn push_value(&mut self, value: f64) {
+    pub fn push_value(&mut self, value: f64) {
         self.0.push(value);
     }
 
@@ -36,7 +36,7 @@ impl Samples {
     }
 
     /// The middle one.
-    pub(crate) fn median(&self) -> f64 {
+    pub fn median(&self) -> f64 {
         self.quantile(0.5)
     }
 
@@ -58,13 +58,13 @@ fn fraction(at: usize, last: usize) -> f64 {
 
 /// A page of results.
 #[derive(Debug, Default)]
-pub(crate) struct Page {
+pub struct Page {
     text: String,
 }
 
 impl Page {
     /// Begins a section with a table of figures.
-    pub(crate) fn section(&mut self, title: &str, how: &str) {
+    pub fn section(&mut self, title: &str, how: &str) {
         let _ = write!(
             self.text,
             "\n## {title}\n\n{how}\n\n| what | median (p10 to p90) | n |\n|---|---:|---:|\n"
@@ -72,7 +72,7 @@ impl Page {
     }
 
     /// Adds a figure to the table.
-    pub(crate) fn figure(&mut self, what: &str, samples: &Samples, unit: &str) {
+    pub fn figure(&mut self, what: &str, samples: &Samples, unit: &str) {
         let _ = writeln!(
             self.text,
             "| {what} | {} | {} |",
@@ -82,7 +82,7 @@ impl Page {
     }
 
     /// States a ratio of medians and whether it is at most, or at least, its goal.
-    pub(crate) fn ratio(&mut self, what: &str, ratio: f64, goal: Goal) {
+    pub fn ratio(&mut self, what: &str, ratio: f64, goal: Goal) {
         let (met, goal) = match goal {
             Goal::AtMost(goal) => (ratio <= goal, format!("≤ {goal:.1}")),
             Goal::AtLeast(goal) => (ratio >= goal, format!("≥ {goal:.1}")),
@@ -95,17 +95,17 @@ impl Page {
     }
 
     /// States a ratio of medians that has no goal.
-    pub(crate) fn plain_ratio(&mut self, what: &str, ratio: f64) {
+    pub fn plain_ratio(&mut self, what: &str, ratio: f64) {
         let _ = writeln!(self.text, "\n{what}: **{ratio:.3}×**.");
     }
 
     /// Says what a reader of the figures above should know.
-    pub(crate) fn note(&mut self, text: &str) {
+    pub fn note(&mut self, text: &str) {
         let _ = writeln!(self.text, "\n{text}");
     }
 
     /// Writes the page to `path`, and returns it.
-    pub(crate) fn write(self, path: &Path) -> anyhow::Result<String> {
+    pub fn write(self, path: &Path) -> anyhow::Result<String> {
         let head = format!(
             "# Benchmarks\n\nWritten by `make bench`: run it to repeat them. All figures of a section come from one run, \
              the contestants taking turns; absolute times are this machine's, so look at the ratios.\n\n{}\n",
@@ -120,7 +120,7 @@ impl Page {
 
 /// What a ratio should be.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Goal {
+pub enum Goal {
     /// This or less.
     AtMost(f64),
     /// This or more.

@@ -1,0 +1,3 @@
+//! What all benches have in common.
+
+pub mod measure;
