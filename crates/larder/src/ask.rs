@@ -151,7 +151,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             life: frame.life,
             checked: WallMillis::default(),
             generation: 0,
-            quiet_until: quiet_until(&frame.life, self.keyspace.policy().refresh),
+            quiet_until: quiet_until(&frame.life, self.policy.refresh),
             labels,
             weight: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
         })

@@ -47,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) unsent: Unsent,
     /// Who asks for leases: this cache, in this process.
     pub(crate) owner: String,
+    pub(crate) default_fresh: Duration,
     timeout: Duration,
     dropped: Arc<Counter>,
     spaces: Mutex<Vec<Arc<SpaceCounters>>>,
@@ -62,6 +63,7 @@ pub struct CacheBuilder {
     tiers: Vec<Arc<dyn Tier>>,
     timeout: Duration,
     max_unverified: Duration,
+    default_fresh: Duration,
 }
 
 impl Cache {
@@ -76,6 +78,7 @@ impl Cache {
             tiers: Vec::new(),
             timeout: Duration::from_millis(100),
             max_unverified: Duration::from_secs(5),
+            default_fresh: Duration::from_mins(5),
         }
     }
 
@@ -313,6 +316,15 @@ impl CacheBuilder {
         }
     }
 
+    /// How long values are fresh whose keyspace [names no time](crate::Policy::by_default). 5 minutes by default.
+    #[must_use]
+    pub fn default_fresh(self, time: Duration) -> Self {
+        Self {
+            default_fresh: time,
+            ..self
+        }
+    }
+
     /// Another clock.
     #[must_use]
     pub fn clock(self, clock: impl Clock + 'static) -> Self {
@@ -346,6 +358,7 @@ impl CacheBuilder {
                 failures: Failures::default(),
                 unsent: Unsent::default(),
                 owner: format!("{:016x}", fastrand::u64(..)),
+                default_fresh: self.default_fresh,
                 timeout: self.timeout,
                 dropped: Arc::default(),
                 spaces: Mutex::default(),

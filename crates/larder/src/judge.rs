@@ -79,6 +79,6 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             probe_after,
             random: fastrand::f64(),
         };
-        decide(Some(life), self.keyspace.policy().refresh, &at)
+        decide(Some(life), self.policy.refresh, &at)
     }
 }

@@ -25,6 +25,7 @@ mod memory;
 mod policy;
 mod scope;
 mod search;
+mod settings;
 mod space;
 mod stats;
 #[cfg(any(test, feature = "testing"))]
@@ -45,5 +46,6 @@ pub use keyspace::Keyspace;
 pub use life::Life;
 pub use policy::{Lease, Policy, Refresh};
 pub use scope::{MAX_MARKS, Mark, Scope};
+pub use settings::{CacheSettings, InvalidCacheSettings};
 pub use space::Space;
 pub use stats::{Counts, Loads, Row, Stats};

@@ -38,7 +38,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         E: Send + Sync + 'static,
     {
         let search = if self.cache.inner.enabled {
-            self.search(&key, self.keyspace.policy().lease).await
+            self.search(&key, self.policy.lease).await
         } else {
             return self.load_alone(&key, load).await;
         };
@@ -82,7 +82,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             return Ok(stale());
         }
         let flight = self.fly(search, load, false);
-        let soft = self.keyspace.policy().load_soft;
+        let soft = self.policy.load_soft;
         let outcome = match (soft, Shared::present()) {
             (Some(soft), Some(invocation)) => {
                 match tokio::time::timeout(soft, flight.clone()).await {
@@ -159,7 +159,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
 
     /// Has the origin left alone for a while, if the policy says so.
     pub(crate) fn note_failure(&self, key: Ident) {
-        let throttle = self.keyspace.policy().throttle();
+        let throttle = self.policy.throttle();
         if !throttle.is_zero() {
             let (now, failures) = (self.cache.now(), &self.cache.inner.failures);
             failures.note(key, now.plus(throttle), now);
@@ -190,7 +190,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             return Some(self.serve(search, Freshness::Fresh));
         }
         let had = search.created();
-        let wish = self.keyspace.policy().lease;
+        let wish = self.policy.lease;
         if refresh {
             self.search_on(search, wish, true).await;
             if search.created() > had || search.lease == LeaseAnswer::Held {

@@ -29,6 +29,9 @@ pub struct Policy {
     pub(crate) lease: Option<Lease>,
 }
 
+/// Stands for a time that is not named.
+const UNNAMED: Duration = Duration::MAX;
+
 /// How processes agree that one of them loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -70,6 +73,13 @@ impl Policy {
             load_hard: None,
             lease: None,
         }
+    }
+
+    /// The same for keyspaces that name no time: fresh as long as the cache's
+    /// [default](crate::CacheBuilder::default_fresh) says.
+    #[must_use]
+    pub const fn by_default() -> Self {
+        Self::fresh(UNNAMED)
     }
 
     /// For `time` after it was fresh, a value is served at once and refreshed beside.
@@ -143,6 +153,15 @@ impl Policy {
         Self {
             lease: Some(Lease { time, wait }),
             ..self
+        }
+    }
+
+    /// The same, fresh for `time` if it names none itself.
+    pub(crate) fn or_fresh_for(self, time: Duration) -> Self {
+        if self.fresh == UNNAMED {
+            self.fresh_for(time)
+        } else {
+            self
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     key::{Ident, Key},
     keyspace::{Keyspace, Secrecy},
     life::Life,
+    policy::Policy,
     scope::{self, Mark, Scope},
     stats::{SpaceCounters, TierCounters},
     write::Along,
@@ -21,6 +22,8 @@ use crate::{
 pub struct Space<K: ?Sized + 'static, V: 'static> {
     pub(crate) cache: Cache,
     pub(crate) keyspace: &'static Keyspace<K, V>,
+    /// The keyspace's, with its time named.
+    pub(crate) policy: Policy,
     pub(crate) schema: u64,
     /// Tells its keys' scopes from those of other keyspaces.
     pub(crate) seed: u64,
@@ -34,6 +37,7 @@ impl<K: ?Sized, V> Space<K, V> {
         counters: Arc<SpaceCounters>,
     ) -> Self {
         Self {
+            policy: keyspace.policy().or_fresh_for(cache.inner.default_fresh),
             cache,
             schema: keyspace.schema(),
             seed: scope::seed(keyspace.name()),
@@ -180,7 +184,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// The time that is left of the present invocation or of the policy's hard timeout.
     pub(crate) fn load_time(&self) -> Option<Duration> {
         let left = Shared::present().and_then(|invocation| invocation.time_left());
-        match (self.keyspace.policy().load_hard, left) {
+        match (self.policy.load_hard, left) {
             (Some(hard), Some(left)) => Some(hard.min(left)),
             (one, other) => one.or(other),
         }

@@ -81,7 +81,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             begun,
         } = *start;
         let (now, cost) = (self.cache.now().max(start), begun.elapsed());
-        let policy = self.keyspace.policy();
+        let policy = &self.policy;
         let life = |fresh: Option<Duration>| {
             let policy = fresh.map_or(*policy, |fresh| policy.fresh_for(fresh));
             Life::of_value(&policy, now, cost, fastrand::f64()).begun(start)
@@ -121,7 +121,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     pub(crate) fn make(&self, held: Held) -> Result<Made, Error> {
         let frame = self.encode(&held)?;
         let weight = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-        let quiet_until = quiet_until(&held.life, self.keyspace.policy().refresh);
+        let quiet_until = quiet_until(&held.life, self.policy.refresh);
         Ok(Made {
             held: Held {
                 quiet_until,

@@ -42,9 +42,9 @@ pub struct RedisOptions {
     /// half of it, so that the other half is left to try again. 100 ms.
     pub timeout: Duration,
     /// How often an operation is tried again. 3.
-    pub retries: usize,
+    pub retries: u32,
     /// How many connections there are. 1; more where many requests are served at a time.
-    pub connections: usize,
+    pub connections: u32,
 }
 
 impl Default for RedisOptions {

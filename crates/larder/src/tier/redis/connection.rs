@@ -70,7 +70,7 @@ impl Pool {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(5))
             .with_max_delay(Duration::from_millis(200))
-            .with_max_times(self.options.retries)
+            .with_max_times(usize::try_from(self.options.retries).unwrap_or(usize::MAX))
             .with_jitter()
             .build();
         loop {
