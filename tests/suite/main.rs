@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod binary_cache;
 #[cfg(test)]
+mod cache_invocations;
+#[cfg(test)]
 mod cache_processes;
 #[cfg(test)]
 mod clients;

@@ -3,6 +3,7 @@
 mod after_response;
 #[cfg(feature = "aws")]
 mod aws;
+mod cache;
 mod deadline;
 mod error;
 mod logs;

@@ -12,12 +12,13 @@ use metrique_writer::{
 };
 use metrique_writer_format_emf::Emf;
 
-use crate::settings::environment;
+use crate::{cache::CacheMetrics, settings::environment};
 
 /// Where documents go: written at once, since nothing runs in the background between invocations.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     sink: BoxEntrySink,
+    namespace: String,
     function_name: String,
 }
 
@@ -26,13 +27,19 @@ impl Metrics {
     pub(crate) fn to_stdout() -> Self {
         let set = |name: &str| environment(name).filter(|value| !value.is_empty());
         let namespace = set("METRICS_NAMESPACE").unwrap_or_else(|| "Larder".to_owned());
-        let format = Emf::builder(namespace, vec![vec!["FunctionName".to_owned()]]).build();
+        let format = Emf::builder(namespace.clone(), vec![vec!["FunctionName".to_owned()]]).build();
         Self {
             sink: FlushImmediately::new_boxed(
                 format.output_to_makewriter(|| std::io::stdout().lock()),
             ),
+            namespace,
             function_name: set("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
         }
+    }
+
+    /// Those of the function's cache, beside.
+    pub(crate) fn of_cache(&self) -> CacheMetrics {
+        CacheMetrics::to_stdout(&self.namespace, &self.function_name)
     }
 
     /// Starts the document of one invocation. It is written when the returned guard is dropped, so

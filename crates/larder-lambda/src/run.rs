@@ -16,6 +16,7 @@ use lambda_runtime::{
     Context, Diagnostic, Error as BoxError, LambdaEvent, Runtime, layers::TracingLayer, service_fn,
 };
 use lambda_runtime_api_client::{PooledClient, body::Body, build_request};
+use larder::Cache;
 use metrique_writer::Entry;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -24,6 +25,7 @@ use tower::layer::layer_fn;
 
 use crate::{
     after_response::{AfterResponse, Responded, Worker, drop_after_response},
+    cache::CacheMetrics,
     deadline::Deadline,
     error::{Error, ErrorKind},
     logs,
@@ -51,6 +53,13 @@ pub trait Function: Send + Sync + Sized + 'static {
     /// request to register at the start and one more an invocation; without it such work delays the
     /// next invocation instead.
     const AFTER_RESPONSE: bool = false;
+
+    /// The cache that [`handle`](Function::handle) uses, if any. Refreshes and writes that it sets off are
+    /// done beside the handler and, as far as that ends before them, after the response; what it
+    /// counts is written as metrics, a document for each tier and keyspace.
+    fn cache(&self) -> Option<&Cache> {
+        None
+    }
 
     /// Does one invocation's work. It is dropped when its time is up, less
     /// [`RESERVE`](crate::RESERVE).
@@ -165,6 +174,7 @@ async fn report_init_error(error: &anyhow::Error) {
 struct Serving<F> {
     function: F,
     metrics: Metrics,
+    cache_metrics: Arc<CacheMetrics>,
     after: AfterResponse,
     warm: AtomicBool,
 }
@@ -176,9 +186,11 @@ impl<F: Function> Serving<F> {
             ..=1 => Worker::Runtime,
             _ => Worker::Task,
         };
+        let metrics = Metrics::to_stdout();
         Arc::new(Self {
             function,
-            metrics: Metrics::to_stdout(),
+            cache_metrics: Arc::new(metrics.of_cache()),
+            metrics,
             after: AfterResponse::new(worker),
             warm: AtomicBool::new(false),
         })
@@ -198,9 +210,16 @@ impl<F: Function> Serving<F> {
         if let Err(error) = &outcome {
             tracing::error!(error.kind = %error.kind(), %error, "The invocation failed");
         }
-        // Dropping it writes the document, for which nobody should have to wait.
-        drop_after_response(recording);
+        // Dropping it writes the documents, for which nobody should have to wait.
+        drop_after_response((recording, self.cache_metrics()));
         outcome
+    }
+
+    /// Writes what the cache has counted, when it is dropped.
+    fn cache_metrics(&self) -> Option<WriteCacheMetrics> {
+        let cache = self.function.cache()?.clone();
+        let metrics = Arc::clone(&self.cache_metrics);
+        Some(WriteCacheMetrics { metrics, cache })
     }
 
     async fn handle(
@@ -217,11 +236,25 @@ impl<F: Function> Serving<F> {
         })?;
         let time = invocation.deadline.time_to_work();
         let handling = AssertUnwindSafe(self.function.handle(event, invocation, metrics));
+        let handling = tokio::time::timeout(time, handling.catch_unwind());
+        let handled = match self.function.cache() {
+            Some(cache) => {
+                let (handled, left) = cache.invocation(Some(time)).run(handling).await;
+                if !left.is_empty() {
+                    let deadline = invocation.deadline;
+                    invocation.after_response(async move {
+                        left.drain(deadline.time_to_work()).await;
+                    });
+                }
+                handled
+            }
+            None => handling.await,
+        };
         let too_late = || {
             let ms = time.as_millis();
             format!("not done within {ms} ms; give the function a longer timeout or less to do")
         };
-        match tokio::time::timeout(time, handling.catch_unwind()).await {
+        match handled {
             Ok(Ok(outcome)) => outcome,
             // The panic hook has logged where.
             Ok(Err(_)) => Err(Error::message(
@@ -230,6 +263,17 @@ impl<F: Function> Serving<F> {
             )),
             Err(_) => Err(Error::message(ErrorKind::Timeout, too_late())),
         }
+    }
+}
+
+struct WriteCacheMetrics {
+    metrics: Arc<CacheMetrics>,
+    cache: Cache,
+}
+
+impl Drop for WriteCacheMetrics {
+    fn drop(&mut self) {
+        self.metrics.write(&self.cache);
     }
 }
 

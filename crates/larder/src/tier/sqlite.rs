@@ -16,6 +16,7 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
@@ -182,6 +183,8 @@ impl Store {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(path, flags)?;
+        // Who else has it keeps it.
+        connection.busy_timeout(Duration::ZERO)?;
         // A quarter is for the log, which may have to hold the largest entry.
         let pages = (budget / 4 * 3 / PAGE).max(16);
         let log = LOG_PAGES.min(pages / 8).max(4);

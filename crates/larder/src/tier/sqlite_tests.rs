@@ -1,6 +1,6 @@
 //! The file: the suite that every tier passes, its bound, and what happens to it.
 
-use std::{cell::Cell, time::Duration};
+use std::cell::Cell;
 
 use tempfile::TempDir;
 
