@@ -10,6 +10,7 @@ use crate::{
     guard::Guarded,
     key::Key,
     memory::{Held, Labels, erased},
+    pack::unpack,
     policy::Lease,
     scope::Scope,
     search::{Candidate, Search},
@@ -140,7 +141,12 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let value = if frame.life.negative {
             None
         } else {
-            let decoded = self.keyspace.codec().decode(frame.payload);
+            let payload = if frame.packed {
+                unpack(frame.payload).ok_or(Undecodable::Malformed)?
+            } else {
+                frame.payload.into()
+            };
+            let decoded = self.keyspace.codec().decode(&payload);
             let value = decoded.map_err(|_| Undecodable::Malformed)?;
             Some(erased(value))
         };

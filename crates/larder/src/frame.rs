@@ -6,7 +6,7 @@
 //! |---:|---:|---|
 //! | 0 | 4 | `LRDR` |
 //! | 4 | 1 | the format's version, 1 |
-//! | 5 | 1 | flags; 1: there is no value, and this says so |
+//! | 5 | 1 | flags; 1: there is no value, and this says so; 2: the payload is [packed](crate::frame::Frame::packed) |
 //! | 6 | 2 | how many tags |
 //! | 8 | 8 | the schema's fingerprint: what type the payload is, and in which edition |
 //! | 16 | 8 | written, milliseconds since 1970 |
@@ -33,6 +33,7 @@ use crate::{clock::WallMillis, life::Life};
 const MAGIC: [u8; 4] = *b"LRDR";
 const VERSION: u8 = 1;
 const NEGATIVE: u8 = 1;
+const PACKED: u8 = 2;
 const TAGS_AT: usize = 6;
 const CREATED_AT: usize = 16;
 const HEADER: usize = 64;
@@ -58,6 +59,8 @@ pub struct Frame<'a> {
     pub tags: Vec<u64>,
     /// What the origin called this version of it, for a conditional request.
     pub etag: Option<&'a str>,
+    /// Whether the payload is compressed: its length in four bytes, then an LZ4 block.
+    pub packed: bool,
     /// The encoded value; empty where there is none.
     pub payload: &'a [u8],
 }
@@ -121,7 +124,8 @@ impl Frame<'_> {
         let mut out = Vec::with_capacity(self.encoded_len());
         out.extend_from_slice(&MAGIC);
         out.push(VERSION);
-        out.push(if life.negative { NEGATIVE } else { 0 });
+        let negative = if life.negative { NEGATIVE } else { 0 };
+        out.push(negative | if self.packed { PACKED } else { 0 });
         out.extend_from_slice(&u16::to_le_bytes(tags));
         for number in [
             self.schema,
@@ -184,12 +188,12 @@ impl<'a> Frame<'a> {
             revalidate_until: from.moment()?,
             stale_until: from.moment()?,
             load_cost: Duration::from_micros(from.number()?),
-            negative: flags == NEGATIVE,
+            negative: flags & NEGATIVE != 0,
         };
         let payload_len = usize::try_from(u32::from_le_bytes(from.array()?)).ok()?;
         let etag_len = usize::from(u16::from_le_bytes(from.array()?));
         let reserved: [u8; 2] = from.array()?;
-        let known = flags <= NEGATIVE && reserved == [0; 2];
+        let known = flags <= PACKED && reserved == [0; 2];
         let bounded = tags <= MAX_TAGS && etag_len <= MAX_ETAG && payload_len <= MAX_PAYLOAD;
         let in_order = life.created <= life.fresh_until
             && life.fresh_until <= life.revalidate_until
@@ -205,6 +209,7 @@ impl<'a> Frame<'a> {
             life,
             tags,
             etag: (!etag.is_empty()).then_some(etag),
+            packed: flags & PACKED != 0,
             payload,
         })
     }

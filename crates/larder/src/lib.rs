@@ -22,6 +22,7 @@ mod keyspace;
 mod life;
 mod load;
 mod memory;
+mod pack;
 mod policy;
 mod scope;
 mod search;

@@ -18,6 +18,7 @@ use crate::{
     key::{Ident, Key},
     life::Life,
     memory::{Held, Labels, erased},
+    pack::pack,
     scope::{self, Mark},
     space::Space,
     tier::{Put, Release, WriteBatch},
@@ -193,6 +194,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                 .map_err(|source| Error::Encode { keyspace, source })?,
             None => Vec::new(),
         };
+        let (payload, packed) = pack(payload);
         let labels = held.labels.as_deref();
         let tags = labels.map(|labels| labels.tags.iter().map(|tag| tag.get()).collect());
         let frame = Frame {
@@ -200,6 +202,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             life: held.life,
             tags: tags.unwrap_or_default(),
             etag: labels.and_then(|labels| labels.etag.as_deref()),
+            packed,
             payload: &payload,
         };
         let frame = frame.encode();

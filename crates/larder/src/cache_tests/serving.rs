@@ -244,3 +244,24 @@ fn everything_may_be_used_from_many_threads() {
     is_shared::<WallMillis>();
     is_shared::<LoadError<Infallible>>();
 }
+
+#[cfg(feature = "lz4")]
+#[tokio::test]
+async fn what_is_large_is_kept_compressed() {
+    static TEXTS: Keyspace<str, String> = Keyspace::new("texts", 1, PLAIN);
+    let world = World::new();
+    let text = "the same again and ".repeat(1_000);
+    let here = world.process().space(&TEXTS);
+    assert!(
+        here.put("key", text.clone().into())
+            .await
+            .unwrap()
+            .is_complete()
+    );
+    world
+        .server
+        .tamper(|frame| assert!(frame.len() < 2_000, "{}", frame.len()));
+    let there = world.process().space(&TEXTS);
+    let got = there.get("key").await.unwrap().hit().unwrap();
+    assert_eq!(*got.value, text);
+}

@@ -157,6 +157,7 @@ fn frame(created: WallMillis, tags: &[Scope], payload: &[u8]) -> Vec<u8> {
         life: Life::of_value(&policy, created, SECOND, 1.0),
         tags: tags.iter().map(|tag| tag.get()).collect(),
         etag: None,
+        packed: false,
         payload,
     };
     frame.encode().unwrap_or_else(|error| panic!("{error}"))

@@ -17,6 +17,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
         life: Life::of_value(&policy, NOW, Duration::ZERO, 1.0),
         tags: Vec::new(),
         etag: None,
+        packed: false,
         payload,
     };
     frame.encode().unwrap()
