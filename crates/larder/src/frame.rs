@@ -35,6 +35,7 @@ const VERSION: u8 = 1;
 const NEGATIVE: u8 = 1;
 const PACKED: u8 = 2;
 const TAGS_AT: usize = 6;
+const SCHEMA_AT: usize = 8;
 const CREATED_AT: usize = 16;
 const HEADER: usize = 64;
 const CHECKSUM: usize = 8;
@@ -221,6 +222,12 @@ pub fn tags(bytes: &[u8]) -> impl Iterator<Item = u64> {
     let many = usize::from(many.map_or(0, u16::from_le_bytes)).min(MAX_TAGS);
     let (tags, _) = bytes.get(HEADER..).unwrap_or_default().as_chunks();
     tags.iter().take(many).map(|tag| u64::from_le_bytes(*tag))
+}
+
+/// The schema of what may be a frame.
+#[must_use]
+pub fn schema_of(bytes: &[u8]) -> Option<u64> {
+    Reader(bytes.get(SCHEMA_AT..)?).number()
 }
 
 /// When the load of what may be a frame began, and until when it is fresh.

@@ -248,6 +248,25 @@ pub(crate) fn encode(bytes: &[u8], into: &mut String) {
     }
 }
 
+/// What [`encode`] was given, if it is text.
+#[cfg(feature = "s3")]
+pub(crate) fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'%' {
+            let (digits, after) = after.split_at_checked(2)?;
+            let digits = std::str::from_utf8(digits).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = after;
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 impl Key for str {
     fn write(&self, to: &mut KeyWriter) {
         to.text(self);

@@ -1,0 +1,162 @@
+//! The cache in a bucket: the suite that every tier passes, and objects that others can read.
+
+use std::{cell::Cell, convert::Infallible, time::Duration};
+
+use aws_sdk_s3::primitives::ByteStream;
+use larder::{
+    Cache, Codec, Entry, Keyspace, Load, Loaded, Lookup, Policy, Refresh, Source,
+    testing::conformance, tier::s3::S3,
+};
+use local_aws::moto::Moto;
+use serde_json::json;
+
+const POLICY: Policy = Policy::fresh(Duration::from_mins(1)).refresh(Refresh::Never);
+static REPORTS: Keyspace<(String, String), serde_json::Value> =
+    Keyspace::with_codec("reports", 1, POLICY, Codec::json());
+static LEASED: Keyspace<str, String> = Keyspace::new(
+    "leased",
+    1,
+    POLICY.lease(Duration::from_secs(10), Duration::from_secs(10)),
+);
+
+/// moto is unoptimised and takes its time.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn bucket(moto: &Moto) -> (aws_sdk_s3::Client, String) {
+    let client = moto.s3().await;
+    let name = format!("cache-{}", uuid());
+    client.create_bucket().bucket(&name).send().await.unwrap();
+    (client, name)
+}
+
+/// Bucket names are everybody's.
+fn uuid() -> String {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    format!("{:x}", now.as_nanos())
+}
+
+fn cache(tier: S3) -> Cache {
+    Cache::builder("app").tier(tier).timeout(PATIENCE).build()
+}
+
+#[tokio::test]
+async fn a_bucket_passes_the_suite_of_all_tiers() {
+    let moto = Moto::start().unwrap();
+    let (client, name) = bucket(&moto).await;
+    let prefix = Cell::new(0);
+    conformance(async || {
+        prefix.set(prefix.get() + 1);
+        S3::new(client.clone(), &name, format!("{}/", prefix.get()))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn objects_are_the_values_themselves_under_names_of_ones_own() {
+    let moto = Moto::start().unwrap();
+    let (client, name) = bucket(&moto).await;
+    // As in seed 003: cache/reports/{ticker}/{date}/report.json.
+    let names = |key: &str| {
+        let parts: Vec<_> = key.split(':').skip(3).collect();
+        format!("reports/{}/report.json", parts.join("/"))
+    };
+    let tier = || S3::new(client.clone(), &name, "cache/").object_names(names);
+    let space = cache(tier()).space(&REPORTS);
+    let key = ("D05.SI".to_owned(), "2026-11-21".to_owned());
+    let report = json!({ "text": "รายงาน ".repeat(2_000), "percentile": 77.8 });
+    let entry = Entry::new(report.clone()).tags(["daily"]).etag("\"é v1\"");
+    assert!(space.put(&key, entry.into()).await.unwrap().is_complete());
+
+    let object = client
+        .get_object()
+        .bucket(&name)
+        .key("cache/reports/D05.SI/2026-11-21/report.json")
+        .send()
+        .await
+        .unwrap();
+    let expires = object.metadata().unwrap()["expires-at"].clone();
+    let expires: jiff::Timestamp = expires.parse().unwrap();
+    let left = expires.duration_since(jiff::Timestamp::now()).as_secs();
+    assert!((50..=60).contains(&left), "{left} s, in UTC");
+    let body = object.body.collect().await.unwrap().into_bytes();
+    let read: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(read, report, "uncompressed");
+
+    let found = cache(tier())
+        .space(&REPORTS)
+        .get(&key)
+        .await
+        .unwrap()
+        .hit()
+        .unwrap();
+    assert_eq!((&*found.value, found.source), (&report, Source::Tier("s3")));
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_put_there_is_a_miss() {
+    let moto = Moto::start().unwrap();
+    let (client, name) = bucket(&moto).await;
+    let cache = cache(S3::new(client.clone(), &name, ""));
+    let space = cache.space(&LEASED);
+    assert!(
+        space
+            .put("key", "value".to_owned().into())
+            .await
+            .unwrap()
+            .is_complete()
+    );
+    let objects = client.list_objects_v2().bucket(&name).send().await.unwrap();
+    let keys = objects
+        .contents()
+        .iter()
+        .map(|object| object.key().unwrap());
+    let key = keys.filter(|key| key.contains("leased")).next().unwrap();
+    let body = ByteStream::from_static(b"not an entry");
+    client
+        .put_object()
+        .bucket(&name)
+        .key(key)
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert!(matches!(space.get("key").await, Ok(Lookup::Miss)));
+    let rows = cache.snapshot().tiers;
+    assert_eq!((rows[0].counts.undecodable, rows[0].counts.errors), (1, 0));
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_an_error_and_no_miss() {
+    let moto = Moto::start().unwrap();
+    let client = moto.s3().await;
+    let cache = cache(S3::new(client, "no-such-bucket", ""));
+    let space = cache.space(&LEASED);
+    assert!(space.get("key").await.is_err());
+    let load = async |_: Load<String>| Ok::<_, Infallible>(Loaded::from("value".to_owned()));
+    let got = space.get_or_load("key", load).await.unwrap().unwrap();
+    assert_eq!(*got.value, "value");
+}
+
+#[tokio::test]
+async fn of_two_processes_one_loads_and_the_other_waits_for_the_object() {
+    let moto = Moto::start().unwrap();
+    let (client, name) = bucket(&moto).await;
+    let process = || cache(S3::new(client.clone(), &name, "")).space(&LEASED);
+    let (first, second) = (process(), process());
+    let slow = async |_: Load<String>| {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        Ok::<_, Infallible>(Loaded::from("first".to_owned()))
+    };
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let own = async |_: Load<String>| Ok::<_, Infallible>(Loaded::from("second".to_owned()));
+        second.get_or_load("key", own).await
+    };
+    let (first, second) = tokio::join!(first.get_or_load("key", slow), late);
+    assert_eq!(*first.unwrap().unwrap().value, "first");
+    let second = second.unwrap().unwrap();
+    assert_eq!(
+        (second.value.as_str(), second.source),
+        ("first", Source::Tier("s3"))
+    );
+}
