@@ -106,11 +106,11 @@ async fn what_somebody_else_has_put_there_is_a_miss() {
             .is_complete()
     );
     let objects = client.list_objects_v2().bucket(&name).send().await.unwrap();
-    let keys = objects
+    let mut keys = objects
         .contents()
         .iter()
         .map(|object| object.key().unwrap());
-    let key = keys.filter(|key| key.contains("leased")).next().unwrap();
+    let key = keys.find(|key| key.contains("leased")).unwrap();
     let body = ByteStream::from_static(b"not an entry");
     client
         .put_object()

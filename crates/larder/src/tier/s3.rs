@@ -10,19 +10,16 @@
 //! Each entry of a batch is a request of its own, all at once. Dead objects are not served, and not deleted
 //! either: give the bucket a lifecycle rule that is longer than the longest life.
 
+mod bucket;
 mod marks;
 mod object;
 
 use std::fmt;
 
-use aws_sdk_s3::{
-    Client,
-    error::{ProvideErrorMetadata as _, SdkError},
-    primitives::ByteStream,
-};
+use aws_sdk_s3::Client;
 use futures_util::future::{join_all, try_join_all};
 
-use self::{marks::MarksObject, object::Object};
+use self::{bucket::Bucket, marks::MarksObject, object::Object};
 use crate::{
     clock::WallMillis,
     frame,
@@ -41,15 +38,6 @@ const TRIES: usize = 5;
 pub struct S3 {
     bucket: Bucket,
     marks: MarksObject,
-}
-
-/// Where objects are, and what they are called.
-#[derive(Clone)]
-struct Bucket {
-    client: Client,
-    name: String,
-    prefix: String,
-    object_names: fn(&str) -> String,
 }
 
 impl S3 {
@@ -240,157 +228,6 @@ impl Tier for S3 {
     fn write<'a>(&'a self, batch: WriteBatch<'a>) -> BoxFuture<'a, Result<(), TierError>> {
         Box::pin(async move { self.write_batch(&batch).await })
     }
-}
-
-impl Bucket {
-    /// What the entry at `key` is called.
-    fn of(&self, key: &str) -> String {
-        format!("{}{}", self.prefix, (self.object_names)(key))
-    }
-
-    fn lease_of(&self, key: &str) -> String {
-        format!("{}~leases/{}", self.prefix, key.replace(':', "/"))
-    }
-
-    /// An object, if it is there.
-    async fn get(&self, name: &str) -> Result<Option<Object>, TierError> {
-        self.get_if_not(name, None).await.map(Got::object)
-    }
-
-    /// An object, if it is there, unless it still is the one that `etag` names.
-    async fn get_if_not(&self, name: &str, etag: Option<&str>) -> Result<Got, TierError> {
-        let request = self.client.get_object().bucket(&self.name).key(name);
-        match request
-            .set_if_none_match(etag.map(str::to_owned))
-            .send()
-            .await
-        {
-            Ok(output) => {
-                let object = Object::read(output).await;
-                object
-                    .map(Got::Object)
-                    .map_err(|error| failed(error, TierErrorKind::Unreachable))
-            }
-            Err(error) if status(&error) == Some(304) => Ok(Got::Same),
-            Err(error) if is_missing(&error) => Ok(Got::Missing),
-            Err(error) => Err(sdk_error(&error)),
-        }
-    }
-
-    /// What is known of an object, if it is there: its body is left out.
-    async fn head(&self, name: &str) -> Result<Option<Object>, TierError> {
-        let request = self.client.head_object().bucket(&self.name).key(name);
-        match request.send().await {
-            Ok(output) => Ok(Some(Object {
-                etag: output.e_tag,
-                metadata: output.metadata.unwrap_or_default(),
-                body: Vec::new(),
-            })),
-            // A HEAD has no body, so there is no code to tell one 403 from another.
-            Err(error) if matches!(status(&error), Some(403 | 404)) => Ok(None),
-            Err(error) => Err(sdk_error(&error)),
-        }
-    }
-
-    async fn put_if(
-        &self,
-        name: &str,
-        body: String,
-        there: Option<&str>,
-    ) -> Result<bool, TierError> {
-        let object = Object {
-            body: body.into_bytes(),
-            ..Object::default()
-        };
-        self.put_object(name, &object, there).await
-    }
-
-    /// Writes an object where the one is that `there` names, or none is: false where that is not so.
-    async fn put_object(
-        &self,
-        name: &str,
-        object: &Object,
-        there: Option<&str>,
-    ) -> Result<bool, TierError> {
-        let request = self
-            .client
-            .put_object()
-            .bucket(&self.name)
-            .key(name)
-            .set_metadata(Some(object.metadata.clone()))
-            .body(ByteStream::from(object.body.clone()));
-        let request = match there {
-            Some(etag) => request.if_match(etag),
-            None => request.if_none_match("*"),
-        };
-        match request.send().await {
-            Ok(_) => Ok(true),
-            // Precondition failed; or another conditional write at the same time; or gone meanwhile.
-            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(false),
-            Err(error) => Err(sdk_error(&error)),
-        }
-    }
-
-    async fn delete(&self, name: &str) -> Result<(), TierError> {
-        let request = self.client.delete_object().bucket(&self.name).key(name);
-        request
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| sdk_error(&error))
-    }
-}
-
-/// What a conditional GET came to.
-enum Got {
-    Object(Object),
-    Same,
-    Missing,
-}
-
-impl Got {
-    fn object(self) -> Option<Object> {
-        match self {
-            Self::Object(object) => Some(object),
-            Self::Same | Self::Missing => None,
-        }
-    }
-}
-
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error
-        .raw_response()
-        .map(|response| response.status().as_u16())
-}
-
-/// Whether it says that there is no such object: with 403 where it may not be said.
-fn is_missing<E: aws_sdk_s3::error::ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    match (status(error), error.code()) {
-        (Some(404), code) => code != Some("NoSuchBucket"),
-        (Some(403), Some("AccessDenied")) => true,
-        _ => false,
-    }
-}
-
-fn sdk_error<E>(error: &SdkError<E>) -> TierError
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    let kind = match status(error) {
-        Some(401 | 403) => TierErrorKind::Denied,
-        Some(500..) => TierErrorKind::Unreachable,
-        Some(_) => TierErrorKind::Failed,
-        None => match error {
-            SdkError::TimeoutError(_) => TierErrorKind::Timeout,
-            _ => TierErrorKind::Unreachable,
-        },
-    };
-    let text = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
-    TierError::new(NAME, kind).because(text)
-}
-
-fn failed(error: impl std::error::Error + Send + Sync + 'static, kind: TierErrorKind) -> TierError {
-    TierError::new(NAME, kind).because(error)
 }
 
 impl fmt::Debug for S3 {

@@ -1,11 +1,18 @@
 //! The file: the suite that every tier passes, its bound, and what happens to it.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use tempfile::TempDir;
 
 use super::*;
-use crate::{frame::Frame, life::Life, policy::Policy, testing::conformance, tier::Asked};
+use crate::{
+    MAX_MARKS, Mark, Scope, WallMillis,
+    frame::Frame,
+    life::Life,
+    policy::Policy,
+    testing::conformance,
+    tier::{Asked, News, Put},
+};
 
 const MEGABYTE: u64 = 1 << 20;
 const NOW: WallMillis = WallMillis::new(1_795_338_000_000);

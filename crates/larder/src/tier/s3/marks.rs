@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Bucket, Got, NAME, TRIES};
+use super::{
+    NAME, TRIES,
+    bucket::{Bucket, Got},
+};
 use crate::{
     clock::WallMillis,
     scope::{MAX_MARKS, Mark, Scope},
