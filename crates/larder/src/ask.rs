@@ -1,6 +1,6 @@
 //! Asking one tier for many keys, in one trip, and reading what it has found.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::{
     clock::WallMillis,
@@ -17,6 +17,7 @@ use crate::{
     space::Space,
     stats::TierCounters,
     tier::{Answer, Asked, Found, LeaseAnswer, LeaseRequest, News, ReadBatch, TierError},
+    write::bound_to,
 };
 
 impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
@@ -35,8 +36,9 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         };
         let now = self.cache.now();
         let is_authority = inner.authority == Some(index);
+        let owner = self.cache.owner();
         let lease = wish.filter(|_| tier.is_shared()).map(|lease| LeaseRequest {
-            owner: &inner.owner,
+            owner: &owner,
             time: lease.time,
             even_if_fresh: early,
         });
@@ -119,7 +121,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         };
         let len = u64::try_from(found.bytes.len()).unwrap_or(u64::MAX);
         counters.read_bytes.add(len);
-        let Ok(held) = self.decode(&found.bytes) else {
+        let Ok(held) = self.decode(&found.bytes, &search.text) else {
             counters.undecodable.add(1);
             return;
         };
@@ -136,15 +138,22 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 
     /// Reads an entry that was found.
-    fn decode(&self, bytes: &[u8]) -> Result<Held, Undecodable> {
+    fn decode(&self, bytes: &[u8], text: &str) -> Result<Held, Undecodable> {
         let frame = Frame::decode(bytes, self.schema)?;
+        let payload = if self.is_sealed() || frame.sealed {
+            let bound_to = bound_to(text, &frame.life, frame.etag);
+            self.open(&frame, &bound_to)
+        } else {
+            Some(Cow::Borrowed(frame.payload))
+        };
+        let payload = payload.ok_or(Undecodable::Malformed)?;
         let value = if frame.life.negative {
             None
         } else {
             let payload = if frame.packed {
-                unpack(frame.payload).ok_or(Undecodable::Malformed)?
+                unpack(&payload).ok_or(Undecodable::Malformed)?
             } else {
-                frame.payload.into()
+                payload
             };
             let decoded = self.keyspace.codec().decode(&payload);
             let value = decoded.map_err(|_| Undecodable::Malformed)?;

@@ -222,11 +222,12 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
             };
             self.cache.inner.failures.forget(&key);
             let value = self.cached(&held, Source::Origin, Freshness::Fresh);
-            match (texts.get(&key), self.make(held)) {
-                (Some(text), Ok(made)) => kept.push((key.clone(), text.clone(), made)),
-                (Some(_), Err(error)) => report_uncached(&error),
-                // The cache is off, or the key too long: said already.
-                (None, _) => {}
+            // Where it has none, the cache is off, or the key too long: said already.
+            if let Some(text) = texts.get(&key) {
+                match self.make(held, text) {
+                    Ok(made) => kept.push((key.clone(), text.clone(), made)),
+                    Err(error) => report_uncached(&error),
+                }
             }
             outcomes.insert(key, Ok(value));
         }

@@ -6,6 +6,10 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "seal")]
+use crate::seal::SealingKey;
+use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+
 use crate::{
     clock::{Clock, SystemClock, WallMillis},
     coherence::Coherence,
@@ -14,7 +18,7 @@ use crate::{
     failures::Failures,
     flight::Flights,
     guard::Guarded,
-    invocation::Invocation,
+    invocation::{Drained, Invocation},
     key::Ident,
     keyspace::Keyspace,
     memory::{Held, Memory},
@@ -46,8 +50,10 @@ pub(crate) struct Inner {
     pub(crate) failures: Failures,
     pub(crate) unsent: Unsent,
     /// Who asks for leases: this cache, in this process.
-    pub(crate) owner: String,
+    owner: Mutex<Arc<str>>,
     pub(crate) default_fresh: Duration,
+    #[cfg(feature = "seal")]
+    pub(crate) sealing_key: Option<SealingKey>,
     timeout: Duration,
     dropped: Arc<Counter>,
     spaces: Mutex<Vec<Arc<SpaceCounters>>>,
@@ -64,6 +70,8 @@ pub struct CacheBuilder {
     timeout: Duration,
     max_unverified: Duration,
     default_fresh: Duration,
+    #[cfg(feature = "seal")]
+    sealing_key: Option<SealingKey>,
 }
 
 impl Cache {
@@ -79,6 +87,8 @@ impl Cache {
             timeout: Duration::from_millis(100),
             max_unverified: Duration::from_secs(5),
             default_fresh: Duration::from_mins(5),
+            #[cfg(feature = "seal")]
+            sealing_key: None,
         }
     }
 
@@ -158,6 +168,48 @@ impl Cache {
         }
     }
 
+    /// Does all that is in `plan`, at once and for at most `budget`: look-ups that will be wanted soon, at
+    /// the start of a process. What is not done by then is dropped, and will be loaded when it is wanted.
+    pub async fn warm<'a>(
+        &self,
+        plan: impl IntoIterator<Item = BoxFuture<'a, ()>>,
+        budget: Duration,
+    ) -> Drained {
+        let mut plan: FuturesUnordered<_> = plan.into_iter().collect();
+        let wanted = plan.len();
+        let all = async { while plan.next().await.is_some() {} };
+        // Where time is over, what is left is found out below.
+        let _ = tokio::time::timeout(budget, all).await;
+        Drained {
+            done: wanted - plan.len(),
+            dropped: plan.len(),
+        }
+    }
+
+    /// This process has been restored from a snapshot, and so may others have been: nothing that is known of
+    /// marks is believed, and leases are asked for under another name.
+    pub fn restored(&self) {
+        fastrand::seed(random_seed());
+        if self.inner.shares_marks {
+            self.inner.coherence.distrust();
+        }
+        *self
+            .inner
+            .owner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = new_owner();
+    }
+
+    /// Who asks for leases.
+    pub(crate) fn owner(&self) -> Arc<str> {
+        let owner = self
+            .inner
+            .owner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&owner)
+    }
+
     #[inline]
     pub(crate) fn now(&self) -> WallMillis {
         self.inner.clock.now()
@@ -192,7 +244,7 @@ impl Cache {
 
     /// Sends what could not be sent before, if there is any.
     pub(crate) async fn send_unsent(&self) {
-        for (index, marks) in self.inner.unsent.take() {
+        for (index, marks) in self.inner.unsent.all() {
             let Some(tier) = self.inner.tiers.get(index) else {
                 continue;
             };
@@ -200,8 +252,8 @@ impl Cache {
                 marks: &marks,
                 ..WriteBatch::new(&self.inner.app, self.now())
             };
-            if tier.write(batch).await.is_err() {
-                self.inner.unsent.push(index, &marks);
+            if tier.write(batch).await.is_ok() {
+                self.inner.unsent.sent(index, &marks);
             }
         }
     }
@@ -253,6 +305,17 @@ impl Cache {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn new_owner() -> Arc<str> {
+    format!("{:016x}", random_seed()).into()
+}
+
+/// Other bits in every process, restored ones too: the standard library asks the system for them.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let time = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    RandomState::new().hash_one((std::process::id(), time))
 }
 
 impl Inner {
@@ -325,6 +388,16 @@ impl CacheBuilder {
         }
     }
 
+    /// What [sealed](Keyspace::sealed) keyspaces are encrypted with. Without it they stay in memory.
+    #[cfg(feature = "seal")]
+    #[must_use]
+    pub fn sealing_key(self, key: SealingKey) -> Self {
+        Self {
+            sealing_key: Some(key),
+            ..self
+        }
+    }
+
     /// Another clock.
     #[must_use]
     pub fn clock(self, clock: impl Clock + 'static) -> Self {
@@ -357,8 +430,10 @@ impl CacheBuilder {
                 flights: Flights::default(),
                 failures: Failures::default(),
                 unsent: Unsent::default(),
-                owner: format!("{:016x}", fastrand::u64(..)),
+                owner: Mutex::new(new_owner()),
                 default_fresh: self.default_fresh,
+                #[cfg(feature = "seal")]
+                sealing_key: self.sealing_key,
                 timeout: self.timeout,
                 dropped: Arc::default(),
                 spaces: Mutex::default(),

@@ -100,6 +100,15 @@ impl Coherence {
         created <= horizon && checked < horizon
     }
 
+    /// Nothing that was looked at so far is believed any more before the tier is asked about it.
+    pub(crate) fn distrust(&self) {
+        let mut known = self.known();
+        known.horizon = WallMillis::new(u64::MAX);
+        known.cursor = None;
+        self.verified.store(0, Ordering::Release);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
     /// What news the tier is to be asked for.
     pub(crate) fn wanted(&self, shared: bool) -> News {
         match (self.known().cursor, shared) {
@@ -121,7 +130,9 @@ impl Coherence {
             }
             News::Since(_) | News::FromNow => {
                 known.cursor = Some(answer.cursor);
-                known.horizon = known.horizon.max(now);
+                let distrusted = known.horizon == WallMillis::new(u64::MAX);
+                let known_from = if distrusted { now } else { known.horizon };
+                known.horizon = known_from.max(now);
                 self.generation.fetch_add(1, Ordering::Release);
             }
         }

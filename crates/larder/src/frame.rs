@@ -6,7 +6,7 @@
 //! |---:|---:|---|
 //! | 0 | 4 | `LRDR` |
 //! | 4 | 1 | the format's version, 1 |
-//! | 5 | 1 | flags; 1: there is no value, and this says so; 2: the payload is [packed](crate::frame::Frame::packed) |
+//! | 5 | 1 | flags; 1: there is no value, and this says so; 2: the payload is [packed](crate::frame::Frame::packed); 4: it is [sealed](crate::frame::Frame::sealed) |
 //! | 6 | 2 | how many tags |
 //! | 8 | 8 | the schema's fingerprint: what type the payload is, and in which edition |
 //! | 16 | 8 | written, milliseconds since 1970 |
@@ -34,6 +34,7 @@ const MAGIC: [u8; 4] = *b"LRDR";
 const VERSION: u8 = 1;
 const NEGATIVE: u8 = 1;
 const PACKED: u8 = 2;
+const SEALED: u8 = 4;
 const TAGS_AT: usize = 6;
 const SCHEMA_AT: usize = 8;
 const CREATED_AT: usize = 16;
@@ -62,6 +63,8 @@ pub struct Frame<'a> {
     pub etag: Option<&'a str>,
     /// Whether the payload is compressed: its length in four bytes, then an LZ4 block.
     pub packed: bool,
+    /// Whether the payload is encrypted, after it was packed.
+    pub sealed: bool,
     /// The encoded value; empty where there is none.
     pub payload: &'a [u8],
 }
@@ -126,7 +129,8 @@ impl Frame<'_> {
         out.extend_from_slice(&MAGIC);
         out.push(VERSION);
         let negative = if life.negative { NEGATIVE } else { 0 };
-        out.push(negative | if self.packed { PACKED } else { 0 });
+        let packed = if self.packed { PACKED } else { 0 };
+        out.push(negative | packed | if self.sealed { SEALED } else { 0 });
         out.extend_from_slice(&u16::to_le_bytes(tags));
         for number in [
             self.schema,
@@ -194,7 +198,7 @@ impl<'a> Frame<'a> {
         let payload_len = usize::try_from(u32::from_le_bytes(from.array()?)).ok()?;
         let etag_len = usize::from(u16::from_le_bytes(from.array()?));
         let reserved: [u8; 2] = from.array()?;
-        let known = flags <= PACKED && reserved == [0; 2];
+        let known = flags <= PACKED | SEALED && flags & 3 != 3 && reserved == [0; 2];
         let bounded = tags <= MAX_TAGS && etag_len <= MAX_ETAG && payload_len <= MAX_PAYLOAD;
         let in_order = life.created <= life.fresh_until
             && life.fresh_until <= life.revalidate_until
@@ -211,6 +215,7 @@ impl<'a> Frame<'a> {
             tags,
             etag: (!etag.is_empty()).then_some(etag),
             packed: flags & PACKED != 0,
+            sealed: flags & SEALED != 0,
             payload,
         })
     }

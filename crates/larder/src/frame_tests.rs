@@ -24,6 +24,7 @@ fn frame() -> Frame<'static> {
         tags: vec![1, u64::MAX],
         etag: Some("\"v1\""),
         packed: false,
+        sealed: false,
         payload: b"payload",
     }
 }
@@ -77,7 +78,7 @@ type Change = fn(&mut Vec<u8>);
 fn what_this_never_writes_is_not_read_even_with_a_right_checksum() {
     assert!(Frame::decode(&forged(|_| {}), SCHEMA).is_ok());
     let changes: [(&str, Change); 9] = [
-        ("an unknown flag", |bytes| bytes[5] = 4),
+        ("an unknown flag", |bytes| bytes[5] = 8),
         ("nothing, and that packed", |bytes| bytes[5] = 3),
         ("reserved bytes", |bytes| bytes[63] = 1),
         ("more tags than there are", |bytes| bytes[6] = 60),
@@ -125,9 +126,10 @@ proptest! {
         tags in prop::collection::vec(any::<u64>(), 0..=MAX_TAGS),
         etag in prop::option::of("[ -~é]{1,64}"),
         packed: bool,
+        sealed: bool,
         payload: Vec<u8>,
     ) {
-        let frame = Frame { schema, life: life(negative), tags, etag: etag.as_deref(), packed: packed && !negative, payload: &payload };
+        let frame = Frame { schema, life: life(negative), tags, etag: etag.as_deref(), packed: packed && !negative, sealed, payload: &payload };
         let bytes = frame.encode().unwrap();
         prop_assert_eq!(bytes.len(), frame.encoded_len());
         prop_assert_eq!(Frame::decode(&bytes, schema), Ok(frame));

@@ -97,8 +97,11 @@ impl Guarded {
     }
 }
 
-/// Says what is wrong with a tier, whole.
+/// Says what is wrong with a tier, whole; that it is off, only what made it so.
 fn report(error: &TierError) {
+    if error.kind == TierErrorKind::Off {
+        return;
+    }
     let cause = error.source.as_ref().map(ToString::to_string);
     tracing::warn!(tier = error.tier, cause, "{error}; going on without it");
 }

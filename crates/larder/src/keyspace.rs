@@ -31,6 +31,9 @@ pub struct Keyspace<K: ?Sized, V> {
 pub(crate) enum Secrecy {
     /// Whoever may read the tier.
     Open,
+    /// Whoever has the cache's key.
+    #[cfg(feature = "seal")]
+    Sealed,
     /// This process alone.
     MemoryOnly,
 }
@@ -68,6 +71,17 @@ impl<K: ?Sized, V> Keyspace<K, V> {
     pub const fn memory_only(self) -> Self {
         Self {
             secrecy: Secrecy::MemoryOnly,
+            ..self
+        }
+    }
+
+    /// The same, encrypted wherever it leaves this process: for secrets that are dear to get. In a cache without
+    /// a [key](crate::CacheBuilder::sealing_key) it is as [`Keyspace::memory_only`].
+    #[cfg(feature = "seal")]
+    #[must_use]
+    pub const fn sealed(self) -> Self {
+        Self {
+            secrecy: Secrecy::Sealed,
             ..self
         }
     }

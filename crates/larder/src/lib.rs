@@ -25,6 +25,8 @@ mod memory;
 mod pack;
 mod policy;
 mod scope;
+#[cfg(feature = "seal")]
+mod seal;
 mod search;
 mod settings;
 mod space;
@@ -47,6 +49,8 @@ pub use keyspace::Keyspace;
 pub use life::Life;
 pub use policy::{Lease, Policy, Refresh};
 pub use scope::{MAX_MARKS, Mark, Scope};
+#[cfg(feature = "seal")]
+pub use seal::SealingKey;
 pub use settings::{CacheSettings, InvalidCacheSettings};
 pub use space::Space;
 pub use stats::{Counts, Loads, Row, Stats};

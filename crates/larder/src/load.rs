@@ -23,8 +23,11 @@ use crate::{
     tier::LeaseAnswer,
 };
 
-/// How often one that waits for another process's load looks whether it is there.
+/// One that waits for another process's load looks this often whether it is there…
 const POLL: Duration = Duration::from_millis(10);
+
+/// …and more seldom the longer it takes, so that this part of the wait at most is for nothing.
+const LATE: u32 = 16;
 
 /// What a load ends as.
 pub(crate) type Outcome<V, E> = Result<Option<Cached<V>>, LoadError<E>>;
@@ -136,13 +139,18 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         match held {
             Ok(held) => {
                 self.cache.inner.failures.forget(&search.key);
-                match self.make(held.clone()) {
+                match self.make(held.clone(), &search.text) {
                     Ok(made) => {
                         let loaded = vec![(search.key, search.text, made)];
                         self.keep(loaded, granted).await;
                     }
                     // The value is there, whatever becomes of its entry.
-                    Err(error) => report_uncached(&error),
+                    Err(error) => {
+                        report_uncached(&error);
+                        if granted {
+                            self.give_back(search.text).await;
+                        }
+                    }
                 }
                 Ok(self.cached(&held, Source::Origin, Freshness::Fresh))
             }
@@ -187,19 +195,29 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         refresh: bool,
     ) -> Option<Option<Cached<V>>> {
         if self.look_again(search) {
-            return Some(self.serve(search, Freshness::Fresh));
+            return Some(self.found(search));
         }
         let had = search.created();
         let wish = self.policy.lease;
         if refresh {
             self.search_on(search, wish, true).await;
             if search.created() > had || search.lease == LeaseAnswer::Held {
-                return Some(self.serve(search, Freshness::Fresh));
+                return Some(self.found(search));
             }
         } else if let (LeaseAnswer::Held, Some(lease)) = (search.lease, wish) {
             return self.wait_for_another(search, lease).await;
         }
         None
+    }
+
+    /// What was found, to those who wait for the load that it spares. Served is counted by who serves.
+    fn found(&self, search: &Search) -> Option<Cached<V>> {
+        let state = match search.decision {
+            Decision::Serve(state) | Decision::ServeAndRefresh(state) => state,
+            Decision::Negative | Decision::Load { .. } => Freshness::Stale,
+        };
+        let best = search.best.as_ref()?;
+        self.cached(&best.held, best.source, state)
     }
 
     /// Waits until the process that holds the lease has loaded the value, or gave up.
@@ -210,7 +228,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     ) -> Option<Option<Cached<V>>> {
         let begun = Instant::now();
         while begun.elapsed() < lease.wait {
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL.max(begun.elapsed() / LATE)).await;
             let Ok(now) = self.search(&search.key, Some(lease)).await else {
                 return None;
             };

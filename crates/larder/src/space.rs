@@ -1,6 +1,6 @@
 //! One keyspace in one cache: what its users call.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
 use crate::{
     cache::Cache,
@@ -8,6 +8,7 @@ use crate::{
     decide::{Decision, Freshness},
     entry::{Cached, Load, Loaded, Lookup, Receipt, Source, Version},
     error::{Error, LoadError},
+    frame::Frame,
     invocation::Shared,
     key::{Ident, Key},
     keyspace::{Keyspace, Secrecy},
@@ -109,7 +110,8 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let Some(held) = self.hold(loaded, None, &start) else {
             return Ok(Receipt::default());
         };
-        let (text, made) = (self.text(&key)?, self.make(held)?);
+        let text = self.text(&key)?;
+        let made = self.make(held, &text)?;
         let along = Along {
             news: Some(before),
             owner: None,
@@ -178,7 +180,49 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
 
     /// Whether entries leave this process.
     pub(crate) fn uses_tiers(&self) -> bool {
-        self.keyspace.secrecy() == Secrecy::Open
+        match self.keyspace.secrecy() {
+            Secrecy::Open => true,
+            #[cfg(feature = "seal")]
+            Secrecy::Sealed => self.cache.inner.sealing_key.is_some(),
+            Secrecy::MemoryOnly => false,
+        }
+    }
+
+    /// Whether what leaves this process is encrypted.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.keyspace.secrecy() != Secrecy::Open
+    }
+
+    /// `payload` as it leaves this process, and whether it is sealed; `None` where it may not leave.
+    pub(crate) fn seal(&self, payload: Vec<u8>, bound_to: &[u8]) -> Option<(Vec<u8>, bool)> {
+        match self.keyspace.secrecy() {
+            Secrecy::Open => Some((payload, false)),
+            #[cfg(feature = "seal")]
+            Secrecy::Sealed => {
+                let key = self.cache.inner.sealing_key.as_ref()?;
+                Some((key.seal(&payload, bound_to)?, true))
+            }
+            Secrecy::MemoryOnly => {
+                let _ = bound_to;
+                None
+            }
+        }
+    }
+
+    /// What was sealed; `None` if it was not, and should be, or the other way round.
+    pub(crate) fn open<'a>(&self, frame: &Frame<'a>, bound_to: &[u8]) -> Option<Cow<'a, [u8]>> {
+        match (self.keyspace.secrecy(), frame.sealed) {
+            (Secrecy::Open, false) => Some(Cow::Borrowed(frame.payload)),
+            #[cfg(feature = "seal")]
+            (Secrecy::Sealed, true) => {
+                let key = self.cache.inner.sealing_key.as_ref()?;
+                key.open(frame.payload, bound_to).map(Cow::Owned)
+            }
+            _ => {
+                let _ = bound_to;
+                None
+            }
+        }
     }
 
     /// The time that is left of the present invocation or of the policy's hard timeout.

@@ -42,10 +42,21 @@ impl Unsent {
         self.any.load(Ordering::Acquire)
     }
 
-    /// Takes all of them, with the tier that each is for.
-    pub(crate) fn take(&self) -> HashMap<usize, Vec<Mark>> {
+    /// All of them, by the tier that they are for.
+    pub(crate) fn all(&self) -> HashMap<usize, Vec<Mark>> {
+        let unsent = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        unsent.clone()
+    }
+
+    /// `marks` have reached the tier. Not taken out before: whoever sends them may be cancelled.
+    pub(crate) fn sent(&self, tier: usize, marks: &[Mark]) {
         let mut unsent = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.any.store(false, Ordering::Release);
-        std::mem::take(&mut unsent)
+        if let Some(waiting) = unsent.get_mut(&tier)
+            && waiting.starts_with(marks)
+        {
+            waiting.drain(..marks.len());
+        }
+        unsent.retain(|_, waiting| !waiting.is_empty());
+        self.any.store(!unsent.is_empty(), Ordering::Release);
     }
 }

@@ -119,8 +119,8 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 
     /// An entry with its frame.
-    pub(crate) fn make(&self, held: Held) -> Result<Made, Error> {
-        let frame = self.encode(&held)?;
+    pub(crate) fn make(&self, held: Held, text: &str) -> Result<Made, Error> {
+        let frame = self.encode(&held, text)?;
         let weight = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         let quiet_until = quiet_until(&held.life, self.policy.refresh);
         Ok(Made {
@@ -152,11 +152,11 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             .write(&borrowed(&loaded), Along::default(), |tier| !shared(tier))
             .await;
         if self.cache.inner.tiers.iter().any(shared) {
-            let space = self.clone();
+            let (space, owner) = (self.clone(), self.cache.owner());
             beside(async move {
                 let along = Along {
                     news: None,
-                    owner: granted.then_some(&space.cache.inner.owner),
+                    owner: granted.then_some(&owner),
                 };
                 let _ = space.write(&borrowed(&loaded), along, shared).await;
             })
@@ -166,11 +166,11 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
 
     /// Gives a lease back that came to nothing.
     pub(crate) async fn give_back(&self, text: String) {
-        let cache = self.cache.clone();
+        let (cache, owner) = (self.cache.clone(), self.cache.owner());
         beside(async move {
             let release = Release {
                 key: &text,
-                owner: &cache.inner.owner,
+                owner: &owner,
             };
             for tier in cache.inner.tiers.iter().filter(|tier| tier.is_shared()) {
                 let batch = WriteBatch {
@@ -184,7 +184,8 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         .await;
     }
 
-    fn encode(&self, held: &Held) -> Result<Vec<u8>, Error> {
+    /// The frame of the entry at `text`. What may not leave this process has none: only its size counts.
+    fn encode(&self, held: &Held, text: &str) -> Result<Vec<u8>, Error> {
         let keyspace = self.keyspace.name();
         let payload = match held.value.as_ref().and_then(|value| value.downcast_ref()) {
             Some(value) => self
@@ -194,15 +195,21 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                 .map_err(|source| Error::Encode { keyspace, source })?,
             None => Vec::new(),
         };
-        let (payload, packed) = pack(payload);
         let labels = held.labels.as_deref();
+        let etag = labels.and_then(|labels| labels.etag.as_deref());
+        let size = payload.len();
+        let (payload, packed) = pack(payload);
+        let Some((payload, sealed)) = self.seal(payload, &bound_to(text, &held.life, etag)) else {
+            return Ok(vec![0; size]);
+        };
         let tags = labels.map(|labels| labels.tags.iter().map(|tag| tag.get()).collect());
         let frame = Frame {
             schema: self.schema,
             life: held.life,
             tags: tags.unwrap_or_default(),
-            etag: labels.and_then(|labels| labels.etag.as_deref()),
+            etag,
             packed,
+            sealed,
             payload: &payload,
         };
         let frame = frame.encode();
@@ -253,12 +260,30 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                     .add(u64::try_from(bytes).unwrap_or(u64::MAX));
             } else {
                 counters.errors.add(1);
-                inner.unsent.push(index, along.news.as_slice());
+                if tier.is_shared() {
+                    inner.unsent.push(index, along.news.as_slice());
+                }
             }
             result
         });
         Receipt::of(join_all(writes).await)
     }
+}
+
+/// What a sealed payload is bound to: it opens at no other key, and with no other life.
+pub(crate) fn bound_to(text: &str, life: &Life, etag: Option<&str>) -> Vec<u8> {
+    let mut bound = text.as_bytes().to_vec();
+    for time in [
+        life.created,
+        life.fresh_until,
+        life.revalidate_until,
+        life.stale_until,
+    ] {
+        bound.extend_from_slice(&time.get().to_le_bytes());
+    }
+    bound.push(u8::from(life.negative));
+    bound.extend_from_slice(etag.unwrap_or_default().as_bytes());
+    bound
 }
 
 fn borrowed(entries: &[(String, Made)]) -> Vec<(&str, &Made)> {

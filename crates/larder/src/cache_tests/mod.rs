@@ -4,6 +4,8 @@ mod batches;
 mod faults;
 mod invalidation;
 mod loading;
+#[cfg(feature = "seal")]
+mod secrets;
 mod serving;
 
 use std::{

@@ -265,3 +265,50 @@ async fn what_is_large_is_kept_compressed() {
     let got = there.get("key").await.unwrap().hit().unwrap();
     assert_eq!(*got.value, text);
 }
+
+#[tokio::test]
+async fn what_is_warmed_in_time_is_there_and_the_rest_is_let_be() {
+    let world = World::new();
+    let cache = world.process();
+    let space = cache.space(&PLAIN_SPACE);
+    let slow = async |_: Load<u64>| std::future::pending::<Result<Loaded<u64>, Infallible>>().await;
+    let (quick, slow) = (
+        space.get_or_load("a", world.load::<Infallible>(1)),
+        space.get_or_load("b", slow),
+    );
+    let plan: [futures_util::future::BoxFuture<'_, ()>; 2] = [
+        Box::pin(async { drop(quick.await) }),
+        Box::pin(async { drop(slow.await) }),
+    ];
+    let warmed = cache.warm(plan, Duration::from_millis(50)).await;
+    assert_eq!((warmed.done, warmed.dropped), (1, 1));
+    assert_eq!(get(&space, "a").await, Some(1));
+    assert_eq!(get(&space, "b").await, None);
+}
+
+#[tokio::test]
+async fn a_restored_process_asks_before_it_believes() {
+    let world = World::new();
+    let cache = world.process();
+    let space = cache.space(&PLAIN_SPACE);
+    ok(&space, "key", world.load(7)).await;
+    let other = world.process();
+    world.clock.advance(SECOND);
+    let _ = other.invalidate([PLAIN_SPACE.scope()]).await;
+    assert_eq!(get(&space, "key").await, Some(7), "believed for 5 s");
+    let owner = cache.owner();
+    cache.restored();
+    assert_eq!(get(&space, "key").await, None);
+    assert_ne!(
+        cache.owner(),
+        owner,
+        "nor is it mistaken for another copy of itself"
+    );
+    world.clock.advance(SECOND);
+    ok(&space, "key", world.load(8)).await;
+    assert_eq!(get(&space, "key").await, Some(8), "and it goes on");
+    let alone = world.alone();
+    ok(&alone.space(&PLAIN_SPACE), "key", world.load(9)).await;
+    alone.restored();
+    assert_eq!(get(&alone.space(&PLAIN_SPACE), "key").await, Some(9));
+}

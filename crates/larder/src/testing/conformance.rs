@@ -158,6 +158,7 @@ fn frame(created: WallMillis, tags: &[Scope], payload: &[u8]) -> Vec<u8> {
         tags: tags.iter().map(|tag| tag.get()).collect(),
         etag: None,
         packed: false,
+        sealed: false,
         payload,
     };
     frame.encode().unwrap_or_else(|error| panic!("{error}"))

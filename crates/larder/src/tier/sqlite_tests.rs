@@ -25,6 +25,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
         tags: Vec::new(),
         etag: None,
         packed: false,
+        sealed: false,
         payload,
     };
     frame.encode().unwrap()

@@ -6,6 +6,7 @@
 //! | `larder-schema` | the schema's fingerprint, 16 hexadecimal digits |
 //! | `larder-life` | created, fresh until, revalidate until, stale until: milliseconds; microseconds to load; 1 if there is no value |
 //! | `larder-tags` | the tags' hashes, 16 hexadecimal digits each |
+//! | `larder-form` | `sealed`, or `packed and sealed`: then the body is encrypted |
 //! | `larder-etag` | the origin's `ETag`, percent-encoded |
 
 use std::{collections::HashMap, fmt::Write as _, time::Duration};
@@ -58,10 +59,16 @@ impl Object {
     pub(super) fn of_frame(bytes: &[u8]) -> Option<Self> {
         let frame = Frame::decode(bytes, schema_of(bytes)?).ok()?;
         let life = &frame.life;
-        let body = if frame.packed {
+        // What is sealed nobody can read, so it stays as it is.
+        let body = if frame.packed && !frame.sealed {
             unpack(frame.payload)?.into_owned()
         } else {
             frame.payload.to_vec()
+        };
+        let form = match (frame.sealed, frame.packed) {
+            (false, _) => "",
+            (true, false) => "sealed",
+            (true, true) => "packed and sealed",
         };
         let seconds = life.fresh_until.get() / 1_000;
         let expires = DateTime::from_secs(i64::try_from(seconds).ok()?);
@@ -90,6 +97,7 @@ impl Object {
             ("larder-life", life),
             ("larder-tags", tags),
             ("larder-etag", etag),
+            ("larder-form", form.to_owned()),
         ]
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
@@ -134,7 +142,8 @@ impl Object {
             life,
             tags: tags.iter().map(tag).collect::<Option<_>>()?,
             etag: Some(etag.as_str()).filter(|etag| !etag.is_empty()),
-            packed: false,
+            packed: field("larder-form") == Some("packed and sealed"),
+            sealed: field("larder-form").is_some(),
             payload: &self.body,
         };
         frame.encode().ok()
