@@ -74,7 +74,7 @@ fuzz: check-fuzz $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ) ## Fuzz every parser of forei
 .PHONY: bench
 bench: check-bench setup $(BENCH_VENV)/$(READY) ## Measure against floors and peers, and write docs/benchmarks.md
 	cargo build --locked --release --bin monitor-runner --bin answer-only --bin quick-monitor
-	cargo bench --locked --workspace --bench monitor-runner
+	cargo bench --locked --workspace --bench monitor-runner --bench cache
 
 .PHONY: build
 build: setup ## Build the functions for Lambda into target/lambda; ARCH=arm64 for Graviton

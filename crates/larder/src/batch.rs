@@ -1,6 +1,10 @@
 //! Many keys at once: each tier in one trip, and one load for all that is missing.
 
-use std::{collections::HashMap, future::Future, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    sync::Arc,
+};
 
 use futures_util::{FutureExt as _, future::join_all};
 
@@ -15,6 +19,8 @@ use crate::{
     search::Search,
     space::Space,
 };
+
+const MISSING: Decision = Decision::Load { fallback: false };
 
 /// What a load of many ends as, by key.
 type Outcomes<V, E> = Arc<HashMap<Ident, Outcome<V, E>>>;
@@ -38,16 +44,17 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
     {
         let idents: Vec<_> = keys.iter().map(|key| self.ident(key)).collect();
         let mut served: HashMap<Ident, Option<Cached<V>>> = HashMap::new();
-        let (mut searches, mut originals) = (Vec::new(), HashMap::new());
+        let (mut searches, mut originals) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
         for (ident, key) in idents.iter().zip(keys) {
-            if served.contains_key(ident) || originals.contains_key(ident) {
+            if !seen.insert(ident) {
                 continue;
             }
             if let Some(hit) = self.in_memory(ident) {
                 served.insert(ident.clone(), Some(hit));
                 continue;
             }
-            originals.insert(ident.clone(), key.clone());
+            originals.push((ident.clone(), key.clone()));
             if !self.cache.inner.enabled {
                 continue;
             }
@@ -66,7 +73,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
     async fn serve_or_load<F, R, E>(
         &self,
         searches: Vec<Search>,
-        mut keys: HashMap<Ident, K>,
+        keys: Vec<(Ident, K)>,
         load: F,
         served: &mut HashMap<Ident, Option<Cached<V>>>,
     ) -> Result<(), LoadError<E>>
@@ -75,41 +82,36 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
         R: Future<Output = Result<Vec<(K, Loaded<V>)>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let mut due = HashMap::new();
-        for search in &searches {
-            let key = search.key.clone();
-            match search.decision {
-                Decision::Serve(state) => {
-                    keys.remove(&key);
-                    served.insert(key, self.serve(search, state));
-                }
-                Decision::Negative => {
-                    keys.remove(&key);
-                    served.insert(key, None);
-                }
-                Decision::ServeAndRefresh(state) => {
-                    due.extend(keys.remove(&key).map(|original| (key.clone(), original)));
-                    served.insert(key, self.serve(search, state));
-                }
-                Decision::Load { .. } => {}
-            }
-        }
         let mut searches: HashMap<_, _> = searches
             .into_iter()
             .map(|search| (search.key.clone(), search))
             .collect();
-        let waiting: Vec<_> = keys.keys().cloned().collect();
-        if keys.is_empty() && due.is_empty() {
+        let (mut wanted, mut waiting) = (Vec::new(), Vec::new());
+        for (ident, key) in keys {
+            let search = searches.get(&ident);
+            let decision = search.map_or(MISSING, |search| search.decision);
+            let value = match (decision, search) {
+                (Decision::Serve(state) | Decision::ServeAndRefresh(state), Some(search)) => {
+                    self.serve(search, state)
+                }
+                _ => None,
+            };
+            if matches!(decision, Decision::Load { .. }) {
+                waiting.push(ident.clone());
+            }
+            // What is due is loaded along with what is missing: there is one call either way.
+            if !matches!(decision, Decision::Serve(_) | Decision::Negative) {
+                wanted.push((ident.clone(), key));
+            }
+            served.insert(ident, value);
+        }
+        if wanted.is_empty() {
             return Ok(());
         }
-        // What is due is loaded along with what is missing: there is one call either way.
-        keys.extend(due);
-        let texts = keys.keys().filter_map(|key| {
-            let text = searches.get(key)?.text.clone();
-            Some((key.clone(), text))
-        });
+        let texts = searches.iter();
+        let texts = texts.map(|(key, search)| (key.clone(), search.text.clone()));
         let texts = texts.collect();
-        let flights = self.fly_many(keys, texts, load);
+        let flights = self.fly_many(wanted, texts, load);
         if waiting.is_empty() {
             let all = join_all(flights.into_values());
             match Shared::present() {
@@ -141,7 +143,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
     /// The loads of `keys`: those that are under way, and one new one for all others.
     fn fly_many<F, R, E>(
         &self,
-        keys: HashMap<Ident, K>,
+        keys: Vec<(Ident, K)>,
         texts: HashMap<Ident, String>,
         load: F,
     ) -> HashMap<Ident, Flight<Outcome<V, E>>>
@@ -151,17 +153,17 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
         E: Send + Sync + 'static,
     {
         let airborne = &self.cache.inner.flights;
-        let (mut flights, mut missing) = (HashMap::new(), HashMap::new());
+        let (mut flights, mut missing) = (HashMap::new(), Vec::new());
         for (ident, key) in keys {
             match airborne.present(&ident) {
                 Some(flight) => drop(flights.insert(ident, flight)),
-                None => drop(missing.insert(ident, key)),
+                None => missing.push((ident, key)),
             }
         }
         if missing.is_empty() {
             return flights;
         }
-        let idents: Vec<_> = missing.keys().cloned().collect();
+        let idents: Vec<_> = missing.iter().map(|(ident, _)| ident.clone()).collect();
         let all = self
             .clone()
             .load_many(missing, texts, load)
@@ -182,7 +184,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
     /// Loads `keys` in one call, and keeps what came of it.
     async fn load_many<F, R, E>(
         self,
-        keys: HashMap<Ident, K>,
+        keys: Vec<(Ident, K)>,
         texts: HashMap<Ident, String>,
         load: F,
     ) -> Outcomes<V, E>
@@ -192,10 +194,10 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
         E: Send + Sync + 'static,
     {
         let starts: HashMap<_, _> = keys
-            .keys()
-            .map(|key| (key.clone(), self.start_of_load(key)))
+            .iter()
+            .map(|(ident, _)| (ident.clone(), self.start_of_load(ident)))
             .collect();
-        let wanted: Vec<_> = keys.into_values().collect();
+        let wanted: Vec<_> = keys.into_iter().map(|(_, key)| key).collect();
         self.counters.loads.add(1);
         let loaded = bounded(self.load_time(), async { load(wanted).await }).await;
         let loaded = match loaded {

@@ -308,7 +308,12 @@ impl Cache {
 }
 
 fn new_owner() -> Arc<str> {
-    format!("{:016x}", random_seed()).into()
+    random_name().into()
+}
+
+/// 128 bits that nobody guesses.
+pub(crate) fn random_name() -> String {
+    format!("{:016x}{:016x}", random_seed(), random_seed())
 }
 
 /// Other bits in every process, restored ones too: the standard library asks the system for them.

@@ -21,6 +21,7 @@ mod key;
 mod keyspace;
 mod life;
 mod load;
+mod lock;
 mod memory;
 mod pack;
 mod policy;
@@ -47,6 +48,7 @@ pub use invocation::{Drained, Invocation, Leftover};
 pub use key::{Key, KeyTooLong, KeyWriter, MAX_KEY};
 pub use keyspace::Keyspace;
 pub use life::Life;
+pub use lock::Lock;
 pub use policy::{Lease, Policy, Refresh};
 pub use scope::{MAX_MARKS, Mark, Scope};
 #[cfg(feature = "seal")]

@@ -4,6 +4,7 @@ mod batches;
 mod faults;
 mod invalidation;
 mod loading;
+mod locks;
 #[cfg(feature = "seal")]
 mod secrets;
 mod serving;
