@@ -18,6 +18,20 @@ const POLICY: Policy = Policy::fresh(Duration::from_hours(1));
 static TEXTS: Keyspace<str, Vec<u8>> =
     Keyspace::with_codec("texts", 1, POLICY, larder::Codec::bytes());
 
+/// A value that cannot be compressed.
+fn value(size: usize) -> Vec<u8> {
+    let mut random = 1_u32;
+    let mut next = || {
+        // "Numerical Recipes", a linear congruential generator.
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        random.to_be_bytes()
+    };
+    (0..size.div_ceil(4))
+        .flat_map(|_| next())
+        .take(size)
+        .collect()
+}
+
 /// Keys, as many as a function may have in use.
 fn keys() -> Vec<String> {
     (0..1_000).map(|n| format!("deployment-{n:06}")).collect()
@@ -30,7 +44,7 @@ async fn filled(
 ) -> anyhow::Result<Space<str, Vec<u8>>> {
     let space = cache.space(&TEXTS);
     for key in keys {
-        let receipt = space.put(key, vec![7; size].into()).await?;
+        let receipt = space.put(key, value(size).into()).await?;
         anyhow::ensure!(receipt.is_complete(), "{receipt:?}");
     }
     Ok(space)
@@ -41,7 +55,7 @@ pub(crate) async fn memory(page: &mut Page) -> anyhow::Result<()> {
     let keys = keys();
     let raw = quick_cache::sync::Cache::<String, std::sync::Arc<Vec<u8>>>::new(10_000);
     for key in &keys {
-        raw.insert(key.clone(), vec![7; 256].into());
+        raw.insert(key.clone(), value(256).into());
     }
     let cache = Cache::builder("bench").memory(64 << 20).build();
     let space = filled(&cache, &keys, 256).await?;
@@ -104,10 +118,7 @@ pub(crate) async fn sqlite(page: &mut Page) -> anyhow::Result<()> {
              CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL)",
         )?;
         for key in &keys {
-            raw.execute(
-                "INSERT INTO entries VALUES (?1, ?2)",
-                (key, vec![7_u8; size]),
-            )?;
+            raw.execute("INSERT INTO entries VALUES (?1, ?2)", (key, value(size)))?;
         }
         let mut select = raw.prepare("SELECT value FROM entries WHERE key = ?1")?;
         let tier = Sqlite::new(folder.path().join("larder.db"), 256 << 20);
@@ -154,7 +165,7 @@ pub(crate) async fn redis(page: &mut Page) -> anyhow::Result<()> {
     let client = redis::Client::open(server.url())?;
     let mut raw = client.get_multiplexed_async_connection().await?;
     for key in &keys {
-        let set = redis::cmd("SET").arg(key).arg(vec![7_u8; 256]).to_owned();
+        let set = redis::cmd("SET").arg(key).arg(value(256)).to_owned();
         set.exec_async(&mut raw).await?;
     }
     let tier = Redis::new(&server.url(), RedisOptions::default()).context("address")?;

@@ -129,7 +129,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             search.best = Some(Candidate {
                 held: Held { checked, ..held },
                 source: Source::Tier(tier),
-                frame: Some(found.bytes.into()),
+                frame: Some(Arc::new(found.bytes)),
                 invalidated: found.invalidated,
                 expired: found.expired,
                 doubtful: false,

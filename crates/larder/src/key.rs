@@ -152,34 +152,16 @@ impl Ident {
         self.bytes().get(size_of::<u64>()..).unwrap_or_default()
     }
 
-    /// What it is called wherever bytes are kept.
-    pub(crate) fn text(
-        &self,
-        app: &str,
-        keyspace: &str,
-        schema: u64,
-    ) -> Result<String, KeyTooLong> {
-        let mut text = String::with_capacity(64 + self.bytes().len());
-        encode(app.as_bytes(), &mut text);
-        text.push(':');
-        encode(keyspace.as_bytes(), &mut text);
-        text.push(':');
-        for nibble in (0..16).rev().map(|n| (schema >> (4 * n)) & 0xF) {
-            text.extend(
-                u32::try_from(nibble)
-                    .ok()
-                    .and_then(|n| char::from_digit(n, 16)),
-            );
-        }
+    /// What it is called wherever bytes are kept, behind the [`prefix`] of its keyspace.
+    pub(crate) fn text(&self, prefix: &str) -> Result<String, KeyTooLong> {
+        let mut text = String::with_capacity(prefix.len() + 2 * self.bytes().len());
+        text.push_str(prefix);
         for (_, part) in Parts::of(self.body()) {
             text.push(':');
             encode(part, &mut text);
         }
         match text.len() {
-            len @ ..=MAX_KEY => {
-                debug_assert!(text.is_ascii(), "{len}");
-                Ok(text)
-            }
+            ..=MAX_KEY => Ok(text),
             len => Err(KeyTooLong { len }),
         }
     }
@@ -206,6 +188,16 @@ impl fmt::Debug for Ident {
         let parts = Parts::of(self.body()).map(|(_, part)| String::from_utf8_lossy(part));
         f.debug_list().entries(parts).finish()
     }
+}
+
+/// What the texts of all keys of a keyspace in one schema begin with.
+pub(crate) fn prefix(app: &str, keyspace: &str, schema: u64) -> String {
+    let mut prefix = String::with_capacity(64);
+    encode(app.as_bytes(), &mut prefix);
+    prefix.push(':');
+    encode(keyspace.as_bytes(), &mut prefix);
+    let _ = write!(prefix, ":{schema:016x}");
+    prefix
 }
 
 /// The parts of a key, each with where it ends.
@@ -318,7 +310,7 @@ mod tests {
     use super::*;
 
     fn key(key: &impl Key) -> Result<String, KeyTooLong> {
-        Ident::new(0xabc, key).text("larder", "reports", 0xabc)
+        Ident::new(0xabc, key).text(&prefix("larder", "reports", 0xabc))
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     cache::Cache,
     clock::WallMillis,
     error::Error,
-    key::{Ident, Key},
+    key::{Ident, Key, prefix},
     scope::Scope,
     tier::{
         Asked, LeaseAnswer, LeaseRequest, News, ReadBatch, Release, TierError, TierErrorKind,
@@ -74,7 +74,7 @@ impl Cache {
     }
 
     fn name_of_lock(&self, name: &(impl Key + ?Sized)) -> Result<String, Error> {
-        Ok(Ident::new(0, name).text(&self.inner.app, LOCKS, 0)?)
+        Ok(Ident::new(0, name).text(&prefix(&self.inner.app, LOCKS, 0))?)
     }
 
     /// The tier that keeps marks and leases for all processes.

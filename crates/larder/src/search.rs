@@ -47,7 +47,7 @@ pub(crate) struct Candidate {
     pub(crate) held: Held,
     pub(crate) source: Source,
     /// Its frame, where it came from a tier.
-    pub(crate) frame: Option<Arc<[u8]>>,
+    pub(crate) frame: Option<Arc<Vec<u8>>>,
     pub(crate) invalidated: Option<WallMillis>,
     pub(crate) expired: Option<WallMillis>,
     /// Whether marks that cover it may be unknown: nobody could be asked.

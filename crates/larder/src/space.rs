@@ -10,7 +10,7 @@ use crate::{
     error::{Error, LoadError},
     frame::Frame,
     invocation::Shared,
-    key::{Ident, Key},
+    key::{Ident, Key, prefix},
     keyspace::{Keyspace, Secrecy},
     life::Life,
     policy::Policy,
@@ -26,6 +26,8 @@ pub struct Space<K: ?Sized + 'static, V: 'static> {
     /// The keyspace's, with its time named.
     pub(crate) policy: Policy,
     pub(crate) schema: u64,
+    /// What its keys begin with in tiers.
+    prefix: Arc<str>,
     /// Tells its keys' scopes from those of other keyspaces.
     pub(crate) seed: u64,
     pub(crate) counters: Arc<SpaceCounters>,
@@ -39,6 +41,7 @@ impl<K: ?Sized, V> Space<K, V> {
     ) -> Self {
         Self {
             policy: keyspace.policy().or_fresh_for(cache.inner.default_fresh),
+            prefix: prefix(&cache.inner.app, keyspace.name(), keyspace.schema()).into(),
             cache,
             schema: keyspace.schema(),
             seed: scope::seed(keyspace.name()),
@@ -156,8 +159,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
 
     /// What `key` is called in the tiers that keep bytes.
     pub(crate) fn text(&self, key: &Ident) -> Result<String, Error> {
-        let app = &self.cache.inner.app;
-        Ok(key.text(app, self.keyspace.name(), self.schema)?)
+        Ok(key.text(&self.prefix)?)
     }
 
     /// The value in memory, where that is all there is to do.
@@ -248,6 +250,7 @@ impl<K: ?Sized, V> Clone for Space<K, V> {
         Self {
             cache: self.cache.clone(),
             counters: Arc::clone(&self.counters),
+            prefix: Arc::clone(&self.prefix),
             ..*self
         }
     }

@@ -28,7 +28,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Made {
     pub(crate) held: Held,
-    pub(crate) frame: Arc<[u8]>,
+    pub(crate) frame: Arc<Vec<u8>>,
 }
 
 /// The beginning of a load.
@@ -129,7 +129,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                 weight,
                 ..held
             },
-            frame: frame.into(),
+            frame: Arc::new(frame),
         })
     }
 

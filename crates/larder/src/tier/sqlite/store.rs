@@ -1,7 +1,13 @@
 //! The open file: its tables, its room, and the hand that goes round it.
 
 use std::{
-    collections::HashSet, fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration,
+    collections::HashSet,
+    fs,
+    hash::{BuildHasherDefault, Hasher},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
@@ -42,7 +48,7 @@ pub(super) struct Store {
     /// Where the hand is.
     hand: i64,
     /// What was read since the hand was last there.
-    read: HashSet<i64>,
+    read: HashSet<i64, BuildHasherDefault<Hashed>>,
     /// Bytes that were written since the pages were last counted.
     uncounted: usize,
     /// Marks that were written since they were last counted.
@@ -75,7 +81,7 @@ impl Store {
             largest: usize::try_from(budget / 8).unwrap_or(usize::MAX),
             high: pages / 10 * 9,
             hand: i64::MIN,
-            read: HashSet::new(),
+            read: HashSet::default(),
             uncounted: usize::MAX,
             marks_written: usize::MAX,
         })
@@ -235,6 +241,24 @@ fn bound_marks(connection: &Connection) -> rusqlite::Result<()> {
 /// Where a key's entry lies. Two keys that meet take turns: an entry is served only under its own key.
 fn id(key: &str) -> i64 {
     signed(XxHash3_64::oneshot(key.as_bytes()))
+}
+
+/// Takes a hash as it is.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = XxHash3_64::oneshot(bytes);
+    }
+
+    fn write_i64(&mut self, hash: i64) {
+        self.0 = unsigned(hash);
+    }
 }
 
 /// The same bits: SQLite's integers have a sign.
