@@ -6,12 +6,11 @@ use std::{
     time::Duration,
 };
 
-#[cfg(feature = "seal")]
-use crate::seal::SealingKey;
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 
 use crate::{
-    clock::{Clock, SystemClock, WallMillis},
+    builder::CacheBuilder,
+    clock::{Clock, WallMillis},
     coherence::Coherence,
     decide::Freshness,
     entry::Receipt,
@@ -25,7 +24,7 @@ use crate::{
     scope::{Mark, Scope},
     space::{Space, count_hit},
     stats::{Counter, Loads, Row, SpaceCounters, Stats, TierCounters},
-    tier::{News, ReadBatch, Tier, TierError, WriteBatch},
+    tier::{News, ReadBatch, TierError, WriteBatch},
     unsent::Unsent,
 };
 
@@ -50,46 +49,20 @@ pub(crate) struct Inner {
     pub(crate) failures: Failures,
     pub(crate) unsent: Unsent,
     /// Who asks for leases: this cache, in this process.
-    owner: Mutex<Arc<str>>,
+    pub(crate) owner: Mutex<Arc<str>>,
     pub(crate) default_fresh: Duration,
     #[cfg(feature = "seal")]
-    pub(crate) sealing_key: Option<SealingKey>,
-    timeout: Duration,
-    dropped: Arc<Counter>,
-    spaces: Mutex<Vec<Arc<SpaceCounters>>>,
-}
-
-/// Sets up a [`Cache`]. Nothing is connected or opened before it is used.
-#[derive(Debug)]
-pub struct CacheBuilder {
-    app: String,
-    enabled: bool,
-    clock: Box<dyn Clock>,
-    memory: Option<u64>,
-    tiers: Vec<Arc<dyn Tier>>,
-    timeout: Duration,
-    max_unverified: Duration,
-    default_fresh: Duration,
-    #[cfg(feature = "seal")]
-    sealing_key: Option<SealingKey>,
+    pub(crate) sealing_key: Option<crate::seal::SealingKey>,
+    pub(crate) timeout: Duration,
+    pub(crate) dropped: Arc<Counter>,
+    pub(crate) spaces: Mutex<Vec<Arc<SpaceCounters>>>,
 }
 
 impl Cache {
     /// A cache of the application `app`, whose processes share their entries.
     #[must_use]
     pub fn builder(app: impl Into<String>) -> CacheBuilder {
-        CacheBuilder {
-            app: app.into(),
-            enabled: true,
-            clock: Box::new(SystemClock),
-            memory: None,
-            tiers: Vec::new(),
-            timeout: Duration::from_millis(100),
-            max_unverified: Duration::from_secs(5),
-            default_fresh: Duration::from_mins(5),
-            #[cfg(feature = "seal")]
-            sealing_key: None,
-        }
+        CacheBuilder::new(app.into())
     }
 
     /// The values of one keyspace. Make it once, and keep it.
@@ -233,9 +206,12 @@ impl Cache {
                     marks,
                     ..WriteBatch::new(&self.inner.app, self.now())
                 };
+                let told = tier
+                    .is_shared()
+                    .then(|| self.inner.unsent.tell(index, marks));
                 let result = tier.write(batch).await;
-                if result.is_err() && tier.is_shared() {
-                    self.inner.unsent.push(index, marks);
+                if let (Ok(()), Some(told)) = (&result, told) {
+                    told.done();
                 }
                 result
             });
@@ -307,7 +283,7 @@ impl Cache {
     }
 }
 
-fn new_owner() -> Arc<str> {
+pub(crate) fn new_owner() -> Arc<str> {
     random_name().into()
 }
 
@@ -341,109 +317,6 @@ impl Inner {
         }
         count_hit(counters, &held.life, Freshness::Fresh);
         Some((held, now))
-    }
-}
-
-impl CacheBuilder {
-    /// Off: every read goes to its origin, and nothing is written.
-    #[must_use]
-    pub fn enabled(self, enabled: bool) -> Self {
-        Self { enabled, ..self }
-    }
-
-    /// Decoded values in memory, for as many bytes as they take encoded, and some more.
-    #[must_use]
-    pub fn memory(self, bytes: u64) -> Self {
-        Self {
-            memory: Some(bytes),
-            ..self
-        }
-    }
-
-    /// One more tier, asked after those before it.
-    #[must_use]
-    pub fn tier(mut self, tier: impl Tier + 'static) -> Self {
-        self.tiers.push(Arc::new(tier));
-        self
-    }
-
-    /// How long one operation of a shared tier may take, and the failures of all of them in one
-    /// invocation. 100 ms by default.
-    #[must_use]
-    pub fn timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
-    }
-
-    /// For how long what lies in memory or on disk is served without asking a shared tier whether it
-    /// has been invalidated. 5 s by default.
-    #[must_use]
-    pub fn max_unverified(self, time: Duration) -> Self {
-        Self {
-            max_unverified: time,
-            ..self
-        }
-    }
-
-    /// How long values are fresh whose keyspace [names no time](crate::Policy::by_default). 5 minutes by default.
-    #[must_use]
-    pub fn default_fresh(self, time: Duration) -> Self {
-        Self {
-            default_fresh: time,
-            ..self
-        }
-    }
-
-    /// What [sealed](Keyspace::sealed) keyspaces are encrypted with. Without it they stay in memory.
-    #[cfg(feature = "seal")]
-    #[must_use]
-    pub fn sealing_key(self, key: SealingKey) -> Self {
-        Self {
-            sealing_key: Some(key),
-            ..self
-        }
-    }
-
-    /// Another clock.
-    #[must_use]
-    pub fn clock(self, clock: impl Clock + 'static) -> Self {
-        Self {
-            clock: Box::new(clock),
-            ..self
-        }
-    }
-
-    /// The cache.
-    #[must_use]
-    pub fn build(self) -> Cache {
-        let guarded = self.tiers.into_iter().enumerate();
-        let tiers: Vec<_> = guarded
-            .map(|(index, tier)| Guarded::new(tier, index, self.timeout))
-            .collect();
-        let shared = tiers.iter().position(Guarded::is_shared);
-        let authority = shared.or(if tiers.is_empty() { None } else { Some(0) });
-        let coherence = Coherence::new(self.max_unverified);
-        Cache {
-            inner: Arc::new(Inner {
-                app: self.app,
-                enabled: self.enabled,
-                clock: self.clock,
-                memory: self.memory.and_then(Memory::new),
-                tiers,
-                authority,
-                shares_marks: shared.is_some(),
-                coherence,
-                flights: Flights::default(),
-                failures: Failures::default(),
-                unsent: Unsent::default(),
-                owner: Mutex::new(new_owner()),
-                default_fresh: self.default_fresh,
-                #[cfg(feature = "seal")]
-                sealing_key: self.sealing_key,
-                timeout: self.timeout,
-                dropped: Arc::default(),
-                spaces: Mutex::default(),
-            }),
-        }
     }
 }
 

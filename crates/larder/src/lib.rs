@@ -3,6 +3,7 @@
 mod ask;
 mod batch;
 mod breaker;
+mod builder;
 mod bytes;
 mod cache;
 mod clock;
@@ -38,7 +39,8 @@ pub mod tier;
 mod unsent;
 mod write;
 
-pub use cache::{Cache, CacheBuilder};
+pub use builder::CacheBuilder;
+pub use cache::Cache;
 pub use clock::{Clock, SystemClock, WallMillis};
 pub use codec::{Codec, CodecError};
 pub use decide::{Circumstances, Decision, Freshness, decide};

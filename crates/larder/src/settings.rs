@@ -2,10 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{
-    cache::{Cache, CacheBuilder},
-    tier::Tier,
-};
+use crate::{builder::CacheBuilder, cache::Cache, tier::Tier};
 
 const MIB: u64 = 1 << 20;
 

@@ -253,16 +253,18 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                 release,
                 ..WriteBatch::new(&inner.app, now)
             };
+            let news = along.news.as_slice();
+            let told = tier.is_shared().then(|| inner.unsent.tell(index, news));
             let result = tier.write(batch).await;
             if result.is_ok() {
+                if let Some(told) = told {
+                    told.done();
+                }
                 counters
                     .written_bytes
                     .add(u64::try_from(bytes).unwrap_or(u64::MAX));
             } else {
                 counters.errors.add(1);
-                if tier.is_shared() {
-                    inner.unsent.push(index, along.news.as_slice());
-                }
             }
             result
         });

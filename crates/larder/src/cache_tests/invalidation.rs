@@ -210,3 +210,29 @@ async fn what_may_have_been_invalidated_is_not_served_while_nobody_can_be_asked(
         .unwrap();
     assert_eq!(*stale.value, 8, "short of anything better");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_whose_caller_gave_up_is_sent_all_the_same() {
+    let world = World::new();
+    let slow = Faults {
+        delays: 100,
+        delay: Duration::from_millis(50),
+        ..Faults::default()
+    };
+    let chaos = Arc::new(Chaos::new(world.server.clone(), slow, 1));
+    let cache = Cache::builder("app")
+        .tier(Arc::clone(&chaos))
+        .clock(world.clock.clone())
+        .build();
+    let space = cache.space(&PLAIN_SPACE);
+    ok(&space, "key", world.load(7)).await;
+    world.clock.advance(SECOND);
+    let given_up = cache.invalidate([PLAIN_SPACE.scope()]);
+    let given_up = tokio::time::timeout(Duration::from_millis(10), given_up).await;
+    assert!(given_up.is_err());
+    let other = world.process().space(&PLAIN_SPACE);
+    assert_eq!(get(&other, "key").await, Some(7), "it was not sent yet");
+    assert_eq!(get(&space, "key").await, None);
+    let third = world.process().space(&PLAIN_SPACE);
+    assert_eq!(get(&third, "key").await, None);
+}
