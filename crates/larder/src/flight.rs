@@ -170,4 +170,74 @@ mod tests {
         assert_eq!(text.await, "text");
         assert_eq!(tokio::join!(number, other), (2, 2));
     }
+
+    /// Waiters come, wait, and give up, in a thousand orders.
+    #[test]
+    fn in_whatever_order_waiters_come_and_go_one_load_runs_and_nobody_hangs() {
+        shuttle::check_random(
+            || {
+                let (flights, running, done) = (
+                    Flights::default(),
+                    Arc::new(AtomicU64::new(0)),
+                    Arc::new(AtomicU64::new(0)),
+                );
+                let waiters = (0..4).map(|n| {
+                    let (flights, running, done) =
+                        (flights.clone(), Arc::clone(&running), Arc::clone(&done));
+                    shuttle::future::spawn(async move {
+                        let load = async move {
+                            assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+                            let over = Over(running);
+                            for _ in 0..3 {
+                                shuttle::future::yield_now().await;
+                            }
+                            drop(over);
+                            7_u64
+                        };
+                        let flight = flights.join(&key(), load);
+                        if n == 0 {
+                            // Polled a few times, and then dropped.
+                            give_up_after(2, flight).await;
+                        } else {
+                            assert_eq!(flight.await, 7);
+                            done.fetch_add(1, Ordering::SeqCst);
+                        }
+                    })
+                });
+                let waiters: Vec<_> = waiters.collect();
+                shuttle::future::block_on(async {
+                    for waiter in waiters {
+                        waiter.await.unwrap();
+                    }
+                });
+                assert_eq!(done.load(Ordering::SeqCst), 3);
+                assert!(flights.airborne.lock().unwrap().is_empty());
+            },
+            1_000,
+        );
+    }
+
+    /// A load that is no longer running, whether it ended or was dropped.
+    struct Over(Arc<AtomicU64>);
+
+    impl Drop for Over {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    async fn give_up_after(polls: u32, flight: Flight<u64>) {
+        let mut flight = std::pin::pin!(flight);
+        let mut left = polls;
+        std::future::poll_fn(|cx| {
+            left -= 1;
+            let polled = std::future::Future::poll(flight.as_mut(), cx);
+            if left == 0 || polled.is_ready() {
+                return std::task::Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            std::task::Poll::Pending
+        })
+        .await;
+    }
 }
