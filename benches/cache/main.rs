@@ -14,6 +14,7 @@ async fn main() -> anyhow::Result<()> {
     near::memory(&mut page).await?;
     near::sqlite(&mut page).await?;
     near::redis(&mut page).await?;
+    near::batch(&mut page).await?;
     let page = page.write(&workspace_root().join("docs/benchmarks-cache.md"))?;
     writeln!(std::io::stdout(), "{page}")?;
     Ok(())

@@ -206,3 +206,60 @@ pub(crate) async fn redis(page: &mut Page) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+static MANY: Keyspace<String, Vec<u8>> =
+    Keyspace::with_codec("many", 1, POLICY, larder::Codec::bytes());
+
+/// A hundred hits on a server against one MGET.
+pub(crate) async fn batch(page: &mut Page) -> anyhow::Result<()> {
+    let server = local_aws::redis::Redis::start()?;
+    let keys: Vec<_> = keys().into_iter().take(100).collect();
+    let client = redis::Client::open(server.url())?;
+    let mut raw = client.get_multiplexed_async_connection().await?;
+    for key in &keys {
+        let set = redis::cmd("SET").arg(key).arg(value(256)).to_owned();
+        set.exec_async(&mut raw).await?;
+    }
+    let tier = Redis::new(&server.url(), RedisOptions::default()).context("address")?;
+    let cache = Cache::builder("bench").tier(tier).build();
+    let space = cache.space(&MANY);
+    for key in &keys {
+        let receipt = space.put(key, value(256).into()).await?;
+        anyhow::ensure!(receipt.is_complete(), "{receipt:?}");
+    }
+    let mut contestants = [
+        Contestant::new("MGET of 100", async |times| {
+            for _ in 0..times {
+                let mget = redis::cmd("MGET").arg(&keys).to_owned();
+                let _ = black_box(mget.query_async::<Vec<Vec<u8>>>(&mut raw).await);
+            }
+        }),
+        Contestant::new("larder, get_many of 100", async |times| {
+            for _ in 0..times {
+                let load = async |_| Ok::<Vec<(String, Loaded<Vec<u8>>)>, Infallible>(Vec::new());
+                let _ = black_box(space.get_many(&keys, load).await);
+            }
+        }),
+    ];
+    let samples = take_turns(&mut contestants).await;
+    page.section(
+        "A hundred keys at once",
+        "Values of 256 bytes on redis-server on loopback, one trip each.",
+    );
+    for (contestant, samples) in contestants.iter().zip(&samples) {
+        page.figure(contestant.name, samples, "ns");
+    }
+    if let [raw, get] = samples.as_slice() {
+        page.ratio(
+            "larder ÷ MGET",
+            get.median() / raw.median(),
+            Goal::AtMost(1.5),
+        );
+    }
+    let stats = cache.snapshot();
+    anyhow::ensure!(
+        stats.loads.iter().all(|loads| loads.loads == 0),
+        "{stats:?}"
+    );
+    Ok(())
+}
