@@ -66,7 +66,7 @@ impl Pool {
     }
 
     /// Makes one call, trying again where the connection was the matter.
-    pub(super) async fn run(&self, call: &Call, now: WallMillis) -> RedisResult<Value> {
+    pub(super) async fn run(&self, call: &Call<'_>, now: WallMillis) -> RedisResult<Value> {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(5))
             .with_max_delay(Duration::from_millis(200))
@@ -94,7 +94,7 @@ impl Pool {
     async fn attempt(
         &self,
         slot: usize,
-        call: &Call,
+        call: &Call<'_>,
         now: WallMillis,
     ) -> (RedisResult<Value>, bool) {
         let lent = match self.lend(slot, now).await {

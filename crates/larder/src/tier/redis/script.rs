@@ -85,7 +85,7 @@ local is_fresh = false
 for i = 1, #KEYS - first + 1 do
   local value, many = values[i], tonumber(ARGV[at + 1])
   local invalidated, expired = 0, 0
-  if value and is_frame(value) then
+  if value and #value >= 72 then
     local created = number(value, 17)
     if newest >= created then
       invalidated = newer(all, 0)
@@ -206,22 +206,11 @@ impl Script {
     }
 
     /// A call with these keys and arguments.
-    fn call(&self, keys: &[String], arguments: &[Argument<'_>]) -> Call {
-        let command = |name: &str, script: &str| {
-            let mut command = redis::cmd(name);
-            command.arg(script).arg(keys.len()).arg(keys);
-            for argument in arguments {
-                match argument {
-                    Argument::Number(number) => command.arg(*number),
-                    Argument::Bytes(bytes) => command.arg(*bytes),
-                    Argument::Scope(scope) => command.arg(&scope.get().to_le_bytes()),
-                };
-            }
-            command
-        };
+    fn call<'a>(&'a self, keys: Vec<String>, arguments: Vec<Argument<'a>>) -> Call<'a> {
         Call {
-            by_hash: command("EVALSHA", &self.hash),
-            whole: command("EVAL", &self.code),
+            script: self,
+            keys,
+            arguments,
         }
     }
 }
@@ -250,7 +239,7 @@ impl Scripts {
         }
     }
 
-    pub(super) fn read(&self, batch: &ReadBatch<'_>) -> Call {
+    pub(super) fn read<'a>(&'a self, batch: &ReadBatch<'a>) -> Call<'a> {
         let lease = batch.lease.zip(batch.entries.first());
         let mut keys = vec![of_app(batch.app, "~marks"), of_app(batch.app, "~news")];
         keys.extend(lease.map(|(_, asked)| lease_of(asked.key)));
@@ -278,10 +267,10 @@ impl Scripts {
             arguments.push(Argument::count(asked.scopes.len()));
             arguments.extend(asked.scopes.iter().copied().map(Argument::Scope));
         }
-        self.read.call(&keys, &arguments)
+        self.read.call(keys, arguments)
     }
 
-    pub(super) fn write(&self, batch: &WriteBatch<'_>) -> Call {
+    pub(super) fn write<'a>(&'a self, batch: &WriteBatch<'a>) -> Call<'a> {
         let mut keys = vec![of_app(batch.app, "~marks"), of_app(batch.app, "~news")];
         keys.extend(batch.release.map(|release| lease_of(release.key)));
         keys.extend(batch.puts.iter().map(|put| put.key.to_owned()));
@@ -306,7 +295,7 @@ impl Scripts {
             ));
             arguments.push(Argument::Bytes(put.frame));
         }
-        self.write.call(&keys, &arguments)
+        self.write.call(keys, arguments)
     }
 }
 
@@ -323,13 +312,14 @@ fn lease_of(key: &str) -> String {
     format!("{key}:~lease")
 }
 
-/// A call of a script, ready to be sent.
-pub(super) struct Call {
-    by_hash: Cmd,
-    whole: Cmd,
+/// A call of a script.
+pub(super) struct Call<'a> {
+    script: &'a Script,
+    keys: Vec<String>,
+    arguments: Vec<Argument<'a>>,
 }
 
-impl Call {
+impl Call<'_> {
     /// Makes it. The script itself is sent along on a connection that is new, and where the server has
     /// forgotten it: so it is one round trip all but always.
     pub(super) async fn on(
@@ -338,8 +328,9 @@ impl Call {
         known: bool,
     ) -> RedisResult<Value> {
         if known {
+            let by_hash = self.command("EVALSHA", &self.script.hash);
             match connection
-                .send_packed_command(&self.by_hash)
+                .send_packed_command(&by_hash)
                 .await
                 .and_then(checked)
             {
@@ -347,10 +338,24 @@ impl Call {
                 result => return result,
             }
         }
+        let whole = self.command("EVAL", &self.script.code);
         connection
-            .send_packed_command(&self.whole)
+            .send_packed_command(&whole)
             .await
             .and_then(checked)
+    }
+
+    fn command(&self, name: &str, script: &str) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(script).arg(self.keys.len()).arg(&self.keys);
+        for argument in &self.arguments {
+            match argument {
+                Argument::Number(number) => command.arg(*number),
+                Argument::Bytes(bytes) => command.arg(*bytes),
+                Argument::Scope(scope) => command.arg(&scope.get().to_le_bytes()),
+            };
+        }
+        command
     }
 }
 
