@@ -99,7 +99,7 @@ impl CacheBuilder {
         }
     }
 
-    /// What [sealed](Keyspace::sealed) keyspaces are encrypted with. Without it they stay in memory.
+    /// What [sealed](crate::Keyspace::sealed) keyspaces are encrypted with. Without it they stay in memory.
     #[cfg(feature = "seal")]
     #[must_use]
     pub fn sealing_key(self, key: SealingKey) -> Self {
