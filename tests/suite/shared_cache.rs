@@ -34,6 +34,17 @@ fn cache(url: &str) -> Cache {
     Cache::builder("app").tier(tier(url)).build()
 }
 
+/// One whose timeouts are too long to be mistaken for a busy machine.
+fn patient(url: &str) -> larder::CacheBuilder {
+    let timeout = 4 * SECOND;
+    let options = RedisOptions {
+        timeout,
+        ..RedisOptions::default()
+    };
+    let tier = Redis::new(url, options).unwrap();
+    Cache::builder("app").tier(tier).timeout(timeout)
+}
+
 /// What the server at `port` says to one command.
 async fn ask(port: u16, command: &str) -> String {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -220,12 +231,7 @@ async fn a_connection_that_died_costs_nothing_but_a_new_one() {
 async fn a_connection_that_leads_nowhere_costs_half_the_timeout_and_no_error() {
     let server = Server::start().unwrap();
     let proxy = Counting::before(server.port()).await;
-    let options = RedisOptions {
-        timeout: SECOND,
-        ..RedisOptions::default()
-    };
-    let redis = Redis::new(&proxy.url, options).unwrap();
-    let cache = Cache::builder("app").tier(redis).timeout(SECOND).build();
+    let cache = patient(&proxy.url).build();
     get(&cache, "key").await;
     proxy.cut_silently();
     assert_eq!(get(&cache, "key").await.1, Source::Tier("redis"));
@@ -237,21 +243,14 @@ async fn a_connection_is_not_trusted_after_half_a_minute_without_use() {
     let server = Server::start().unwrap();
     let proxy = Counting::before(server.port()).await;
     let clock = ManualClock::new();
-    let cache = Cache::builder("app")
-        .tier(tier(&proxy.url))
-        .clock(clock.clone())
-        .build();
+    let cache = patient(&proxy.url).clock(clock.clone()).build();
     get(&cache, "key").await;
     clock.advance(31 * SECOND);
     proxy.cut_silently();
     let begun = Instant::now();
     assert_eq!(get(&cache, "key").await.1, Source::Tier("redis"));
     // Half the timeout is what the dead one would have cost.
-    assert!(
-        begun.elapsed() < Duration::from_millis(50),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < 2 * SECOND, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -289,8 +288,8 @@ async fn a_server_that_accepts_and_never_answers_costs_one_timeout_an_invocation
             open.push(client);
         }
     });
-    let cache = cache(&address.to_string());
-    for _ in 0..3 {
+    let cache = patient(&address.to_string()).build();
+    for _ in 0..2 {
         let begun = Instant::now();
         let handler = async {
             for key in ["a", "b", "c", "d"] {
@@ -299,12 +298,8 @@ async fn a_server_that_accepts_and_never_answers_costs_one_timeout_an_invocation
         };
         let ((), left) = cache.invocation(Some(30 * SECOND)).run(handler).await;
         assert_eq!(left.drain(SECOND).await.dropped, 0);
-        // The bound on what it costs: two timeouts would be 200 ms.
-        assert!(
-            begun.elapsed() < Duration::from_millis(190),
-            "{:?}",
-            begun.elapsed()
-        );
+        // The bound on what it costs: two timeouts would be 8 s.
+        assert!(begun.elapsed() < 6 * SECOND, "{:?}", begun.elapsed());
     }
     accepting.abort();
 }

@@ -11,7 +11,7 @@ async fn a_hanging_cache_server_costs_the_timeout_once() {
     };
     let cache = Cache::builder("app")
         .tier(Chaos::new(world.server.clone(), hangs, 1))
-        .timeout(Duration::from_millis(50))
+        .timeout(SECOND)
         .build();
     let space = cache.space(&PLAIN_SPACE);
     let begun = Instant::now();
@@ -23,11 +23,8 @@ async fn a_hanging_cache_server_costs_the_timeout_once() {
     };
     let (took, left) = cache.invocation(Some(MINUTE)).run(handler).await;
     assert!(left.drain(SECOND).await.dropped == 0);
-    // A bound on what it costs, not a measurement of speed: five timeouts would be 250 ms.
-    assert!(
-        took >= Duration::from_millis(50) && took < Duration::from_millis(200),
-        "{took:?}"
-    );
+    // A bound on what it costs, not a measurement of speed: five timeouts would be 5 s.
+    assert!(took >= SECOND && took < 2 * SECOND, "{took:?}");
 }
 
 /// Whatever goes wrong in a tier, what is served is right, and the answer comes.
