@@ -1,11 +1,10 @@
 //! Asking one tier for many keys, in one trip, and reading what it has found.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     clock::WallMillis,
     decide::quiet_until,
-    entry::Source,
     frame::{Frame, Undecodable},
     guard::Guarded,
     key::Key,
@@ -17,7 +16,6 @@ use crate::{
     space::Space,
     stats::TierCounters,
     tier::{Answer, Asked, Found, LeaseAnswer, LeaseRequest, News, ReadBatch, TierError},
-    write::bound_to,
 };
 
 impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
@@ -56,16 +54,16 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         if let (Some(first), true) = (searches.first_mut(), answer.lease != LeaseAnswer::None) {
             first.lease = answer.lease;
         }
+        let checked = if is_authority {
+            now
+        } else {
+            WallMillis::default()
+        };
         for (search, found) in searches.iter_mut().zip(answer.found) {
-            let checked = if is_authority {
-                now
-            } else {
-                WallMillis::default()
-            };
             if let Some(best) = search.best.as_mut().filter(|_| is_authority) {
                 best.held.checked = now;
             }
-            self.take(search, found, (tier.name(), counters), checked);
+            self.take(search, found, (index, counters), checked);
         }
     }
 
@@ -102,7 +100,6 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let answer = tier.read(batch).await?;
         if is_authority {
             inner.coherence.told(news, now, &answer);
-            inner.coherence.note(&answer.marks);
         }
         Ok(answer)
     }
@@ -112,7 +109,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         &self,
         search: &mut Search,
         found: Option<Found>,
-        (tier, counters): (&'static str, &TierCounters),
+        (index, counters): (usize, &TierCounters),
         checked: WallMillis,
     ) {
         let Some(found) = found else {
@@ -128,7 +125,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         if Some(held.life.created) > search.created() {
             search.best = Some(Candidate {
                 held: Held { checked, ..held },
-                source: Source::Tier(tier),
+                tier: Some(index),
                 frame: Some(Arc::new(found.bytes)),
                 invalidated: found.invalidated,
                 expired: found.expired,
@@ -140,13 +137,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Reads an entry that was found.
     fn decode(&self, bytes: &[u8], text: &str) -> Result<Held, Undecodable> {
         let frame = Frame::decode(bytes, self.schema)?;
-        let payload = if self.is_sealed() || frame.sealed {
-            let bound_to = bound_to(text, &frame.life, frame.etag);
-            self.open(&frame, &bound_to)
-        } else {
-            Some(Cow::Borrowed(frame.payload))
-        };
-        let payload = payload.ok_or(Undecodable::Malformed)?;
+        let payload = self.open(&frame, text).ok_or(Undecodable::Malformed)?;
         let value = if frame.life.negative {
             None
         } else {

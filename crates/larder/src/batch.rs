@@ -20,8 +20,6 @@ use crate::{
     space::Space,
 };
 
-const MISSING: Decision = Decision::Load { fallback: false };
-
 /// What a load of many ends as, by key.
 type Outcomes<V, E> = Arc<HashMap<Ident, Outcome<V, E>>>;
 
@@ -89,7 +87,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
         let (mut wanted, mut waiting) = (Vec::new(), Vec::new());
         for (ident, key) in keys {
             let search = searches.get(&ident);
-            let decision = search.map_or(MISSING, |search| search.decision);
+            let decision = search.map_or(Decision::MISS, |search| search.decision);
             let value = match (decision, search) {
                 (Decision::Serve(state) | Decision::ServeAndRefresh(state), Some(search)) => {
                     self.serve(search, state)

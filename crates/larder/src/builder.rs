@@ -16,7 +16,6 @@ use crate::{
     guard::Guarded,
     memory::Memory,
     tier::Tier,
-    unsent::Unsent,
 };
 
 /// Sets up a [`Cache`]. Nothing is connected or opened before it is used.
@@ -140,7 +139,6 @@ impl CacheBuilder {
                 coherence,
                 flights: Flights::default(),
                 failures: Failures::default(),
-                unsent: Unsent::default(),
                 owner: Mutex::new(new_owner()),
                 default_fresh: self.default_fresh,
                 #[cfg(feature = "seal")]

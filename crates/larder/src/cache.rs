@@ -2,11 +2,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt as _,
+    future::{BoxFuture, join_all},
+    stream::FuturesUnordered,
+};
 
 use crate::{
     builder::CacheBuilder,
@@ -20,12 +24,12 @@ use crate::{
     invocation::{Drained, Invocation},
     key::Ident,
     keyspace::Keyspace,
+    locked::locked,
     memory::{Held, Memory},
     scope::{Mark, Scope},
     space::{Space, count_hit},
     stats::{Counter, Loads, Row, SpaceCounters, Stats, TierCounters},
     tier::{News, ReadBatch, TierError, WriteBatch},
-    unsent::Unsent,
 };
 
 /// Tiers, and what is known of them. A clone is the same cache.
@@ -47,7 +51,6 @@ pub(crate) struct Inner {
     pub(crate) coherence: Coherence,
     pub(crate) flights: Flights,
     pub(crate) failures: Failures,
-    pub(crate) unsent: Unsent,
     /// Who asks for leases: this cache, in this process.
     pub(crate) owner: Mutex<Arc<str>>,
     pub(crate) default_fresh: Duration,
@@ -166,21 +169,12 @@ impl Cache {
         if self.inner.shares_marks {
             self.inner.coherence.distrust();
         }
-        *self
-            .inner
-            .owner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = new_owner();
+        *locked(&self.inner.owner) = new_owner();
     }
 
     /// Who asks for leases.
     pub(crate) fn owner(&self) -> Arc<str> {
-        let owner = self
-            .inner
-            .owner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&owner)
+        Arc::clone(&locked(&self.inner.owner))
     }
 
     #[inline]
@@ -195,42 +189,20 @@ impl Cache {
         }
         // Here first: nobody in this process is to be served what is being invalidated.
         self.inner.coherence.note(marks);
-        let writes = self
-            .inner
-            .tiers
-            .iter()
-            .enumerate()
-            .map(async |(index, tier)| {
-                let batch = WriteBatch {
-                    removes,
-                    marks,
-                    ..WriteBatch::new(&self.inner.app, self.now())
-                };
-                let told = tier
-                    .is_shared()
-                    .then(|| self.inner.unsent.tell(index, marks));
-                let result = tier.write(batch).await;
-                if let (Ok(()), Some(told)) = (&result, told) {
-                    told.done();
-                }
-                result
-            });
-        Receipt::of(futures_util::future::join_all(writes).await)
+        let writes = self.inner.tiers.iter().map(|tier| {
+            tier.write(WriteBatch {
+                removes,
+                marks,
+                ..WriteBatch::new(&self.inner.app, self.now())
+            })
+        });
+        Receipt::of(join_all(writes).await)
     }
 
-    /// Sends what could not be sent before, if there is any.
+    /// Tells tiers again what could not be told before, if there is any.
     pub(crate) async fn send_unsent(&self) {
-        for (index, marks) in self.inner.unsent.all() {
-            let Some(tier) = self.inner.tiers.get(index) else {
-                continue;
-            };
-            let batch = WriteBatch {
-                marks: &marks,
-                ..WriteBatch::new(&self.inner.app, self.now())
-            };
-            if tier.write(batch).await.is_ok() {
-                self.inner.unsent.sent(index, &marks);
-            }
+        for tier in &self.inner.tiers {
+            tier.send_unsent(&self.inner.app, self.now()).await;
         }
     }
 
@@ -275,11 +247,8 @@ impl Cache {
         self.inner.shares_marks && !self.inner.coherence.believes(checked, now)
     }
 
-    fn spaces(&self) -> std::sync::MutexGuard<'_, Vec<Arc<SpaceCounters>>> {
-        self.inner
-            .spaces
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn spaces(&self) -> MutexGuard<'_, Vec<Arc<SpaceCounters>>> {
+        locked(&self.inner.spaces)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     clock::WallMillis,
+    locked::locked,
     scope::{Mark, Marks, Scope},
     tier::{Answer, News},
 };
@@ -122,6 +123,7 @@ impl Coherence {
 
     /// The tier, asked for `wanted` at `now`, has answered.
     pub(crate) fn told(&self, wanted: News, now: WallMillis, answer: &Answer) {
+        self.note(&answer.marks);
         let mut known = self.known();
         match wanted {
             News::None => return,
@@ -140,8 +142,8 @@ impl Coherence {
         self.verified.fetch_max(now.get(), Ordering::AcqRel);
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        locked(&self.known)
     }
 }
 

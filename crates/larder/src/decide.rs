@@ -20,6 +20,11 @@ pub enum Decision {
     },
 }
 
+impl Decision {
+    /// Load it: there is nothing else.
+    pub(crate) const MISS: Self = Self::Load { fallback: false };
+}
+
 /// How old what is served is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
@@ -59,13 +64,14 @@ impl Circumstances {
 /// Decides what is to be done with `entry`, if there is one.
 #[must_use]
 pub fn decide(entry: Option<&Life>, refresh: Refresh, at: &Circumstances) -> Decision {
-    const MISS: Decision = Decision::Load { fallback: false };
-    let Some(life) = entry else { return MISS };
+    let Some(life) = entry else {
+        return Decision::MISS;
+    };
     let invalid = at
         .invalidated
         .is_some_and(|invalidated| life.created <= invalidated);
     if invalid || at.now >= life.stale_until {
-        return MISS;
+        return Decision::MISS;
     }
     if life.negative {
         return Decision::Negative;

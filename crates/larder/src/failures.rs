@@ -1,11 +1,8 @@
 //! Which keys' loads have failed lately, so that an origin that is down is not asked again and again.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Mutex};
 
-use crate::{clock::WallMillis, key::Ident};
+use crate::{clock::WallMillis, key::Ident, locked::locked};
 
 /// More are not remembered: where so many fail, the origin is asked a little too often.
 const MOST: usize = 10_000;
@@ -16,7 +13,7 @@ pub(crate) struct Failures(Mutex<HashMap<Ident, WallMillis>>);
 
 impl Failures {
     pub(crate) fn note(&self, key: Ident, until: WallMillis, now: WallMillis) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = locked(&self.0);
         if failures.len() >= MOST {
             failures.retain(|_, until| *until > now);
         }
@@ -26,12 +23,12 @@ impl Failures {
     }
 
     pub(crate) fn until(&self, key: &Ident) -> Option<WallMillis> {
-        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = locked(&self.0);
         failures.get(key).copied()
     }
 
     pub(crate) fn forget(&self, key: &Ident) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = locked(&self.0);
         failures.remove(key);
     }
 }

@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -18,7 +18,7 @@ use futures_util::{
     future::{BoxFuture, Shared, WeakShared},
 };
 
-use crate::key::Ident;
+use crate::{key::Ident, locked::locked};
 
 /// A load that several may wait for.
 pub(crate) type Flight<T> = Shared<BoxFuture<'static, T>>;
@@ -42,7 +42,7 @@ struct Airborne {
 impl Flights {
     /// The load of `key` that is under way, if one is.
     pub(crate) fn present<T: Clone + 'static>(&self, key: &Ident) -> Option<Flight<T>> {
-        let airborne = self.airborne.lock().unwrap_or_else(PoisonError::into_inner);
+        let airborne = locked(&self.airborne);
         let route = (key.clone(), TypeId::of::<T>());
         airborne.get(&route).and_then(Airborne::flight)
     }
@@ -54,7 +54,7 @@ impl Flights {
         load: impl Future<Output = T> + Send + 'static,
     ) -> Flight<T> {
         let route = (key.clone(), TypeId::of::<T>());
-        let mut airborne = self.airborne.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut airborne = locked(&self.airborne);
         if let Some(flight) = airborne.get(&route).and_then(Airborne::flight) {
             return flight;
         }
@@ -97,8 +97,7 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        let airborne = &self.flights.airborne;
-        let mut airborne = airborne.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut airborne = locked(&self.flights.airborne);
         let ours = |present: &Airborne| present.number == self.number;
         if airborne.get(&self.route).is_some_and(ours) {
             airborne.remove(&self.route);

@@ -200,10 +200,7 @@ impl<'a> Frame<'a> {
         let reserved: [u8; 2] = from.array()?;
         let known = flags <= PACKED | SEALED && flags & 3 != 3 && reserved == [0; 2];
         let bounded = tags <= MAX_TAGS && etag_len <= MAX_ETAG && payload_len <= MAX_PAYLOAD;
-        let in_order = life.created <= life.fresh_until
-            && life.fresh_until <= life.revalidate_until
-            && life.revalidate_until <= life.stale_until;
-        if !(known && bounded && in_order) {
+        if !(known && bounded && life.is_in_order()) {
             return None;
         }
         let tags = (0..tags).map(|_| from.number()).collect::<Option<_>>()?;

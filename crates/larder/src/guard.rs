@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -10,7 +10,9 @@ use crate::{
     breaker::Breaker,
     clock::WallMillis,
     invocation::Shared,
+    locked::locked,
     tier::{Answer, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch},
+    unsent::Unsent,
 };
 
 /// A tier, and how it has been doing.
@@ -21,6 +23,9 @@ pub(crate) struct Guarded {
     shared: bool,
     timeout: Duration,
     breaker: Mutex<Breaker>,
+    /// Invalidations that it was not told of yet, where it is shared: a tier of this process's own knows no more than
+    /// the process.
+    unsent: Unsent,
 }
 
 impl Guarded {
@@ -31,6 +36,7 @@ impl Guarded {
             index,
             timeout,
             breaker: Mutex::default(),
+            unsent: Unsent::default(),
         }
     }
 
@@ -50,8 +56,37 @@ impl Guarded {
         Ok(answer)
     }
 
+    /// Writes, and tells again later what could not be told.
     pub(crate) async fn write(&self, batch: WriteBatch<'_>) -> Result<(), TierError> {
-        self.guard(batch.now, self.tier.write(batch)).await
+        let telling = [batch.marks, batch.news];
+        let telling = self.shared.then(|| self.unsent.tell(telling));
+        self.guard(batch.now, self.tier.write(batch)).await?;
+        if let Some(told) = telling {
+            told.done();
+        }
+        Ok(())
+    }
+
+    /// Whether there may be something to tell again.
+    #[inline]
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.unsent.any()
+    }
+
+    /// Tells again what could not be told before.
+    pub(crate) async fn send_unsent(&self, app: &str, now: WallMillis) {
+        let marks = self.unsent.all();
+        if marks.is_empty() {
+            return;
+        }
+        let batch = WriteBatch {
+            marks: &marks,
+            ..WriteBatch::new(app, now)
+        };
+        // Past `write`, which would keep them once more where it fails.
+        if self.guard(now, self.tier.write(batch)).await.is_ok() {
+            self.unsent.sent(&marks);
+        }
     }
 
     async fn guard<T>(
@@ -93,7 +128,7 @@ impl Guarded {
     }
 
     fn breaker<T>(&self, with: impl FnOnce(&mut Breaker) -> T) -> T {
-        with(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut locked(&self.breaker))
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -21,7 +21,7 @@ use futures_util::{
     StreamExt as _, future::BoxFuture, stream::FuturesUnordered, task::AtomicWaker,
 };
 
-use crate::stats::Counter;
+use crate::{locked::locked, stats::Counter};
 
 type Work = BoxFuture<'static, ()>;
 
@@ -75,7 +75,6 @@ impl Invocation {
         let both = async {
             let mut handler = pin!(handler);
             poll_fn(|cx| {
-                left.shared.waker.register(cx.waker());
                 let handled = handler.as_mut().poll(cx);
                 // After the handler, so that what it just set off has begun before it waits.
                 let _ = left.poll_work(cx);
@@ -102,7 +101,7 @@ impl Shared {
 
     /// Has `work` done beside the handler.
     pub(crate) fn defer(&self, work: impl Future<Output = ()> + Send + 'static) {
-        lock(&self.inbox).push(Box::pin(work));
+        locked(&self.inbox).push(Box::pin(work));
         self.waker.wake();
     }
 
@@ -158,7 +157,7 @@ impl Leftover {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.work.len() + lock(&self.shared.inbox).len()
+        self.work.len() + locked(&self.shared.inbox).len()
     }
 
     /// Whether there are none.
@@ -188,9 +187,9 @@ impl Leftover {
         loop {
             self.shared.waker.register(cx.waker());
             self.work
-                .extend(std::mem::take(&mut *lock(&self.shared.inbox)));
+                .extend(std::mem::take(&mut *locked(&self.shared.inbox)));
             let polled = self.work.poll_next_unpin(cx);
-            if lock(&self.shared.inbox).is_empty() {
+            if locked(&self.shared.inbox).is_empty() {
                 match polled {
                     Poll::Ready(Some(())) => {}
                     Poll::Ready(None) => return Poll::Ready(()),
@@ -230,10 +229,6 @@ pub(crate) async fn beside(work: impl Future<Output = ()> + Send + 'static) {
         Some(invocation) => invocation.defer(work),
         None => work.await,
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

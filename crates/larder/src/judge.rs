@@ -17,7 +17,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let mut generation = coherence.generation();
         search.decision = self.judge(search);
         let Some(best) = &search.best else { return };
-        if matches!(search.decision, Decision::Load { fallback: false }) {
+        if search.decision == Decision::MISS {
             return;
         }
         let (created, checked) = (best.held.life.created, best.held.checked);
@@ -40,7 +40,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// What is to be done with the best that was found, by all that is known.
     pub(crate) fn judge(&self, search: &Search) -> Decision {
         let Some(best) = &search.best else {
-            return Decision::Load { fallback: false };
+            return Decision::MISS;
         };
         let (now, coherence) = (self.cache.now(), &self.cache.inner.coherence);
         let mut life = best.held.life;

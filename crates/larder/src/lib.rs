@@ -23,6 +23,7 @@ mod keyspace;
 mod life;
 mod load;
 mod lock;
+mod locked;
 mod memory;
 mod pack;
 mod policy;

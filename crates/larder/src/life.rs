@@ -54,6 +54,23 @@ impl Life {
         }
     }
 
+    /// Its moments, in the order in which they come.
+    #[must_use]
+    pub const fn times(&self) -> [WallMillis; 4] {
+        [
+            self.created,
+            self.fresh_until,
+            self.revalidate_until,
+            self.stale_until,
+        ]
+    }
+
+    /// Whether no deadline is before the one above it: what was read from somewhere may be otherwise.
+    #[must_use]
+    pub fn is_in_order(&self) -> bool {
+        self.times().is_sorted()
+    }
+
     /// The same, begun at `start`, if that is earlier.
     #[must_use]
     pub fn begun(self, start: WallMillis) -> Self {

@@ -66,7 +66,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                     None => refresh.await.or(Ok(served)),
                 }
             }
-            Decision::Load { fallback: false } => self.fly(search, load, false).await,
+            Decision::MISS => self.fly(search, load, false).await,
             Decision::Load { fallback: true } => self.load_or_stale(search, load).await,
         }
     }
@@ -217,7 +217,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             Decision::Negative | Decision::Load { .. } => Freshness::Stale,
         };
         let best = search.best.as_ref()?;
-        self.cached(&best.held, best.source, state)
+        self.cached(&best.held, self.source(best), state)
     }
 
     /// Waits until the process that holds the lease has loaded the value, or gave up.

@@ -12,6 +12,8 @@ use chacha20poly1305::{
     aead::{Aead as _, OsRng, Payload},
 };
 
+use crate::frame::Frame;
+
 const NONCE: usize = 24;
 
 /// The key that sealed keyspaces are encrypted with. It cannot be printed.
@@ -48,6 +50,17 @@ impl SealingKey {
         };
         self.0.decrypt(XNonce::from_slice(nonce), payload).ok()
     }
+}
+
+/// What a sealed payload is bound to: it opens at no other key, and with no other life.
+pub(crate) fn bound_to(frame: &Frame<'_>, text: &str) -> Vec<u8> {
+    let mut bound = text.as_bytes().to_vec();
+    for time in frame.life.times() {
+        bound.extend_from_slice(&time.get().to_le_bytes());
+    }
+    bound.push(u8::from(frame.life.negative));
+    bound.extend_from_slice(frame.etag.unwrap_or_default().as_bytes());
+    bound
 }
 
 impl fmt::Debug for SealingKey {

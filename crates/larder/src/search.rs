@@ -45,7 +45,8 @@ pub(crate) struct Search {
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) held: Held,
-    pub(crate) source: Source,
+    /// The place of the tier that it was found in; `None` for memory.
+    pub(crate) tier: Option<usize>,
     /// Its frame, where it came from a tier.
     pub(crate) frame: Option<Arc<Vec<u8>>>,
     pub(crate) invalidated: Option<WallMillis>,
@@ -91,14 +92,14 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
 
     /// Looks for `key` in memory alone.
     pub(crate) async fn look_near(&self, key: &Ident) -> Result<Search, Error> {
-        if self.cache.inner.unsent.any() {
+        if self.cache.inner.tiers.iter().any(Guarded::has_unsent) {
             Box::pin(self.cache.send_unsent()).await;
         }
         let mut search = Search {
             key: key.clone(),
             text: self.text(key)?,
             best: self.held_in_memory(key),
-            decision: Decision::Load { fallback: false },
+            decision: Decision::MISS,
             lease: LeaseAnswer::None,
             error: None,
             next: 0,
@@ -172,7 +173,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let memory = self.cache.inner.memory.as_ref()?;
         Some(Candidate {
             held: memory.get(key)?,
-            source: Source::Memory,
+            tier: None,
             frame: None,
             invalidated: None,
             expired: None,
@@ -187,19 +188,21 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
 
     /// The same, of any candidate.
     pub(crate) fn serve_candidate(&self, best: &Candidate, state: Freshness) -> Option<Cached<V>> {
-        let counters = match best.source {
-            Source::Memory => Some(&self.counters.memory),
-            Source::Tier(name) => {
-                let tiers = &self.cache.inner.tiers;
-                let index = tiers.iter().position(|tier| tier.name() == name);
-                index.and_then(|index| self.counters.tiers.get(index))
-            }
-            Source::Origin => None,
+        let counters = match best.tier {
+            Some(index) => self.counters.tiers.get(index),
+            None => Some(&self.counters.memory),
         };
         if let Some(counters) = counters {
             count_hit(counters, &best.held.life, state);
         }
-        self.cached(&best.held, best.source, state)
+        self.cached(&best.held, self.source(best), state)
+    }
+
+    /// Where it was found.
+    pub(crate) fn source(&self, best: &Candidate) -> Source {
+        let tiers = &self.cache.inner.tiers;
+        let tier = best.tier.and_then(|index| tiers.get(index));
+        tier.map_or(Source::Memory, |tier| Source::Tier(tier.name()))
     }
 
     /// An entry as it is given out; none where it says that there is no value.
@@ -221,38 +224,37 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Puts what was found far off into the tiers from `from` on that had nothing as good, with the life that
     /// it has.
     async fn bring_nearer(&self, found: &[&Search], from: usize) {
-        let tiers: Vec<_> = self.cache.inner.tiers.iter().map(Guarded::name).collect();
         let mut copies: Vec<(usize, String, Made)> = Vec::new();
         for search in found {
             let Some(best) = &search.best else { continue };
-            if search.decision == (Decision::Load { fallback: false }) {
+            if search.decision == Decision::MISS {
                 continue;
             }
             self.keep_in_memory(&search.key, best.held.clone());
-            let (Source::Tier(name), Some(frame)) = (best.source, &best.frame) else {
-                continue;
-            };
-            let source = tiers.iter().position(|tier| *tier == name);
-            let made = Made {
-                held: best.held.clone(),
-                frame: Arc::clone(frame),
-            };
-            let copy = source.filter(|source| *source > from);
-            copies.extend(copy.map(|source| (source, search.text.clone(), made)));
+            if let (Some(source), Some(frame)) = (best.tier, &best.frame)
+                && source > from
+            {
+                let made = Made {
+                    held: best.held.clone(),
+                    frame: Arc::clone(frame),
+                };
+                copies.push((source, search.text.clone(), made));
+            }
         }
-        if copies.is_empty() {
+        let Some(farthest) = copies.iter().map(|(source, _, _)| *source).max() else {
             return;
-        }
+        };
         let space = self.clone();
         beside(async move {
-            for (index, name) in tiers.iter().enumerate().skip(from) {
-                let nearer = copies.iter().filter(|(source, _, _)| index < *source);
+            for tier in from..farthest {
+                let nearer = copies.iter().filter(|(source, _, _)| tier < *source);
                 let nearer: Vec<_> = nearer
                     .map(|(_, text, made)| (text.as_str(), made))
                     .collect();
-                let wanted = |tier: &Guarded| tier.name() == *name && !nearer.is_empty();
                 // Counted, and reported by the tier's guard.
-                let _ = space.write(&nearer, Along::default(), wanted).await;
+                let _ = space
+                    .write(&nearer, Along::default(), |index, _| index == tier)
+                    .await;
             }
         })
         .await;

@@ -238,6 +238,10 @@ impl CacheSettings {
     }
 
     /// The tier that `backend` names, if this program has it and the settings say where it is.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(clippy::unnecessary_wraps, reason = "only an address can be wrong")
+    )]
     fn tier(&self, backend: Backend, app: &str) -> Result<Option<Arc<dyn Tier>>, String> {
         match backend {
             #[cfg(feature = "sqlite")]

@@ -2,13 +2,15 @@
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
+#[cfg(feature = "seal")]
+use crate::seal::bound_to;
 use crate::{
     cache::Cache,
     clock::WallMillis,
     decide::{Decision, Freshness},
     entry::{Cached, Load, Loaded, Lookup, Receipt, Source, Version},
     error::{Error, LoadError},
-    frame::Frame,
+    frame::{Frame, TooLarge},
     invocation::Shared,
     key::{Ident, Key, prefix},
     keyspace::{Keyspace, Secrecy},
@@ -120,7 +122,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             owner: None,
         };
         self.keep_in_memory(&key, made.held.clone());
-        Ok(self.write(&[(&text, &made)], along, |_| true).await)
+        Ok(self.write(&[(&text, &made)], along, |_, _| true).await)
     }
 
     /// From now on `key` is no longer fresh: it is loaded again when it is asked for, and served only where
@@ -190,40 +192,43 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         }
     }
 
-    /// Whether what leaves this process is encrypted.
-    pub(crate) fn is_sealed(&self) -> bool {
-        self.keyspace.secrecy() != Secrecy::Open
-    }
-
-    /// `payload` as it leaves this process, and whether it is sealed; `None` where it may not leave.
-    pub(crate) fn seal(&self, payload: Vec<u8>, bound_to: &[u8]) -> Option<(Vec<u8>, bool)> {
-        match self.keyspace.secrecy() {
-            Secrecy::Open => Some((payload, false)),
-            #[cfg(feature = "seal")]
-            Secrecy::Sealed => {
-                let key = self.cache.inner.sealing_key.as_ref()?;
-                Some((key.seal(&payload, bound_to)?, true))
-            }
-            Secrecy::MemoryOnly => {
-                let _ = bound_to;
-                None
-            }
+    /// The payload of `frame`, encrypted, where it has to be before it leaves this process.
+    #[cfg_attr(
+        not(feature = "seal"),
+        expect(
+            unused_variables,
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "nothing is sealed"
+        )
+    )]
+    pub(crate) fn seal(&self, frame: &Frame<'_>, text: &str) -> Result<Option<Vec<u8>>, TooLarge> {
+        #[cfg(feature = "seal")]
+        if let (Secrecy::Sealed, Some(key)) =
+            (self.keyspace.secrecy(), &self.cache.inner.sealing_key)
+        {
+            let sealed = key.seal(frame.payload, &bound_to(frame, text));
+            let too_large = TooLarge::Payload(frame.payload.len());
+            return sealed.map(Some).ok_or(too_large);
         }
+        Ok(None)
     }
 
-    /// What was sealed; `None` if it was not, and should be, or the other way round.
-    pub(crate) fn open<'a>(&self, frame: &Frame<'a>, bound_to: &[u8]) -> Option<Cow<'a, [u8]>> {
+    /// The payload of `frame`; `None` if it should be sealed and is not, or the other way round.
+    #[cfg_attr(
+        not(feature = "seal"),
+        expect(unused_variables, reason = "nothing is sealed")
+    )]
+    pub(crate) fn open<'a>(&self, frame: &Frame<'a>, text: &str) -> Option<Cow<'a, [u8]>> {
         match (self.keyspace.secrecy(), frame.sealed) {
             (Secrecy::Open, false) => Some(Cow::Borrowed(frame.payload)),
             #[cfg(feature = "seal")]
             (Secrecy::Sealed, true) => {
                 let key = self.cache.inner.sealing_key.as_ref()?;
-                key.open(frame.payload, bound_to).map(Cow::Owned)
+                let payload = key.open(frame.payload, &bound_to(frame, text));
+                payload.map(Cow::Owned)
             }
-            _ => {
-                let _ = bound_to;
-                None
-            }
+            _ => None,
         }
     }
 

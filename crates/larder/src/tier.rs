@@ -9,6 +9,7 @@ pub use futures_util::future::BoxFuture;
 
 use crate::{
     clock::WallMillis,
+    frame,
     scope::{Mark, Scope},
 };
 
@@ -115,6 +116,19 @@ pub struct LeaseRequest<'a> {
     pub time: Duration,
     /// Also where the entry is there and fresh: to refresh it early.
     pub even_if_fresh: bool,
+}
+
+impl LeaseRequest<'_> {
+    /// Whether there is need of a lease for what was `found`: for tiers that give them.
+    #[must_use]
+    pub fn is_needed(&self, found: Option<&Found>, now: WallMillis) -> bool {
+        let is_fresh = found.is_some_and(|found| {
+            frame::times(&found.bytes).is_some_and(|(created, fresh_until)| {
+                now < fresh_until && Some(created) > found.invalidated.max(found.expired)
+            })
+        });
+        self.even_if_fresh || !is_fresh
+    }
 }
 
 /// What was read.

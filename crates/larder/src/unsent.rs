@@ -1,40 +1,38 @@
 //! Invalidations that could not reach a tier yet.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
-use crate::scope::{MAX_MARKS, Mark, Scope};
+use crate::{
+    locked::locked,
+    scope::{MAX_MARKS, Mark, Scope},
+};
 
-/// By the tier's index. Bounded: past [`MAX_MARKS`] one mark over everything takes their place.
+/// Those of one tier. Bounded: past [`MAX_MARKS`] one mark over everything takes their place.
 #[derive(Debug, Default)]
 pub(crate) struct Unsent {
-    waiting: Mutex<HashMap<usize, Vec<Mark>>>,
+    waiting: Mutex<Vec<Mark>>,
     any: AtomicBool,
 }
 
 impl Unsent {
     /// `marks` are being told to the tier. Unless that is [done](Telling::done), because it fails or whoever does it is
     /// cancelled, they wait to be told again.
-    pub(crate) fn tell<'a>(&'a self, tier: usize, marks: &'a [Mark]) -> Telling<'a> {
+    pub(crate) fn tell<'a>(&'a self, marks: [&'a [Mark]; 2]) -> Telling<'a> {
         Telling {
             unsent: self,
-            tier,
             marks,
         }
     }
 
-    fn push(&self, tier: usize, marks: &[Mark]) {
+    fn push(&self, marks: &[Mark]) {
         if marks.is_empty() {
             return;
         }
-        let mut unsent = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = locked(&self.waiting);
         self.any.store(true, Ordering::Release);
-        let waiting = unsent.entry(tier).or_default();
         waiting.extend_from_slice(marks);
         if waiting.len() > MAX_MARKS
             && let Some(at) = waiting.iter().map(|mark| mark.at).max()
@@ -52,46 +50,43 @@ impl Unsent {
         self.any.load(Ordering::Acquire)
     }
 
-    /// All of them, by the tier that they are for.
-    pub(crate) fn all(&self) -> HashMap<usize, Vec<Mark>> {
-        let unsent = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        unsent.clone()
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Mark> {
+        locked(&self.waiting).clone()
     }
 
     /// `marks` have reached the tier, which may be all, or some among others.
-    pub(crate) fn sent(&self, tier: usize, marks: &[Mark]) {
+    pub(crate) fn sent(&self, marks: &[Mark]) {
         if marks.is_empty() {
             return;
         }
-        let mut unsent = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiting) = unsent.get_mut(&tier) {
-            let mut windows = waiting.windows(marks.len());
-            if let Some(from) = windows.position(|window| window == marks) {
-                waiting.drain(from..from + marks.len());
-            }
+        let mut waiting = locked(&self.waiting);
+        let mut windows = waiting.windows(marks.len());
+        if let Some(from) = windows.position(|window| window == marks) {
+            waiting.drain(from..from + marks.len());
         }
-        unsent.retain(|_, waiting| !waiting.is_empty());
-        self.any.store(!unsent.is_empty(), Ordering::Release);
+        self.any.store(!waiting.is_empty(), Ordering::Release);
     }
 }
 
 /// Marks on their way to a tier.
 pub(crate) struct Telling<'a> {
     unsent: &'a Unsent,
-    tier: usize,
-    marks: &'a [Mark],
+    marks: [&'a [Mark]; 2],
 }
 
 impl Telling<'_> {
     /// They are there.
     pub(crate) fn done(mut self) {
-        self.marks = &[];
+        self.marks = [&[]; 2];
     }
 }
 
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
-        self.unsent.push(self.tier, self.marks);
+        for marks in self.marks {
+            self.unsent.push(marks);
+        }
     }
 }
 
@@ -109,26 +104,27 @@ mod tests {
 
     #[test]
     fn what_was_sent_waits_no_more_and_the_rest_does() {
-        let unsent = Unsent::default();
-        unsent.push(0, &[mark(1)]);
-        unsent.push(0, &[mark(2), mark(3)]);
-        unsent.push(1, &[mark(2)]);
-        unsent.sent(0, &[mark(2), mark(3)]);
-        assert_eq!(unsent.all()[&0], [mark(1)]);
-        unsent.sent(0, &[mark(1)]);
-        unsent.sent(0, &[mark(1)]);
-        assert!(unsent.any());
-        unsent.sent(1, &[mark(2)]);
-        assert!(!unsent.any() && unsent.all().is_empty());
+        let (unsent, other) = (Unsent::default(), Unsent::default());
+        unsent.push(&[mark(1)]);
+        drop(unsent.tell([&[mark(2)], &[mark(3)]]));
+        unsent.tell([&[mark(4)], &[]]).done();
+        other.push(&[mark(2)]);
+        unsent.sent(&[mark(2), mark(3)]);
+        assert_eq!(unsent.all(), [mark(1)]);
+        unsent.sent(&[mark(1)]);
+        unsent.sent(&[mark(1)]);
+        assert!(!unsent.any() && other.any());
+        other.sent(&[mark(2)]);
+        assert!(!other.any() && other.all().is_empty());
     }
 
     #[test]
     fn too_many_are_one_over_everything() {
         let unsent = Unsent::default();
         for n in 0..=u64::try_from(MAX_MARKS).unwrap() {
-            unsent.push(0, &[mark(n)]);
+            unsent.push(&[mark(n)]);
         }
-        let waiting = unsent.all().remove(&0).unwrap();
+        let waiting = unsent.all();
         assert_eq!(waiting.len(), 1);
         assert_eq!(
             (waiting[0].scope, waiting[0].at.get()),

@@ -118,15 +118,20 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         })
     }
 
-    /// An entry with its frame.
+    /// An entry with its frame. What may not leave this process has none: only its size counts.
     pub(crate) fn make(&self, held: Held, text: &str) -> Result<Made, Error> {
-        let frame = self.encode(&held, text)?;
-        let weight = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-        let quiet_until = quiet_until(&held.life, self.policy.refresh);
+        let payload = self.payload(&held)?;
+        let (frame, weight) = if self.uses_tiers() {
+            let frame = self.frame(&held, payload, text)?;
+            let len = frame.len();
+            (frame, len)
+        } else {
+            (Vec::new(), payload.len())
+        };
         Ok(Made {
             held: Held {
-                quiet_until,
-                weight,
+                quiet_until: quiet_until(&held.life, self.policy.refresh),
+                weight: u32::try_from(weight).unwrap_or(u32::MAX),
                 ..held
             },
             frame: Arc::new(frame),
@@ -146,18 +151,20 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         }
         let named = |(_, text, made)| (text, made);
         let loaded: Vec<(String, Made)> = loaded.into_iter().map(named).collect();
-        let shared = |tier: &Guarded| tier.is_shared();
         // Counted, and reported by the tier's guard.
         let _ = self
-            .write(&borrowed(&loaded), Along::default(), |tier| !shared(tier))
+            .write(&borrowed(&loaded), Along::default(), |_, tier| {
+                !tier.is_shared()
+            })
             .await;
-        if self.cache.inner.tiers.iter().any(shared) {
+        if self.cache.inner.tiers.iter().any(Guarded::is_shared) {
             let (space, owner) = (self.clone(), self.cache.owner());
             beside(async move {
                 let along = Along {
                     news: None,
                     owner: granted.then_some(&owner),
                 };
+                let shared = |_, tier: &Guarded| tier.is_shared();
                 let _ = space.write(&borrowed(&loaded), along, shared).await;
             })
             .await;
@@ -184,36 +191,45 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         .await;
     }
 
-    /// The frame of the entry at `text`. What may not leave this process has none: only its size counts.
-    fn encode(&self, held: &Held, text: &str) -> Result<Vec<u8>, Error> {
-        let keyspace = self.keyspace.name();
-        let payload = match held.value.as_ref().and_then(|value| value.downcast_ref()) {
-            Some(value) => self
-                .keyspace
-                .codec()
-                .encode(value)
-                .map_err(|source| Error::Encode { keyspace, source })?,
-            None => Vec::new(),
-        };
+    /// The encoded value; nothing where there is none.
+    fn payload(&self, held: &Held) -> Result<Vec<u8>, Error> {
+        let value = held.value.as_ref().and_then(|value| value.downcast_ref());
+        let encoded = value.map(|value| self.keyspace.codec().encode(value));
+        encoded
+            .unwrap_or_else(|| Ok(Vec::new()))
+            .map_err(|source| Error::Encode {
+                keyspace: self.keyspace.name(),
+                source,
+            })
+    }
+
+    /// The frame of the entry at `text`.
+    fn frame(&self, held: &Held, payload: Vec<u8>, text: &str) -> Result<Vec<u8>, Error> {
         let labels = held.labels.as_deref();
-        let etag = labels.and_then(|labels| labels.etag.as_deref());
-        let size = payload.len();
-        let (payload, packed) = pack(payload);
-        let Some((payload, sealed)) = self.seal(payload, &bound_to(text, &held.life, etag)) else {
-            return Ok(vec![0; size]);
-        };
         let tags = labels.map(|labels| labels.tags.iter().map(|tag| tag.get()).collect());
+        let (payload, packed) = pack(payload);
         let frame = Frame {
             schema: self.schema,
             life: held.life,
             tags: tags.unwrap_or_default(),
-            etag,
+            etag: labels.and_then(|labels| labels.etag.as_deref()),
             packed,
-            sealed,
+            sealed: false,
             payload: &payload,
         };
-        let frame = frame.encode();
-        frame.map_err(|source| Error::TooLarge { keyspace, source })
+        let frame = self.seal(&frame, text).and_then(|sealed| match sealed {
+            Some(payload) => Frame {
+                sealed: true,
+                payload: &payload,
+                ..frame
+            }
+            .encode(),
+            None => frame.encode(),
+        });
+        frame.map_err(|source| Error::TooLarge {
+            keyspace: self.keyspace.name(),
+            source,
+        })
     }
 
     /// Writes entries to those tiers that are `wanted`, all at once. What is dead already is deleted there
@@ -222,7 +238,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         &self,
         entries: &[(&str, &Made)],
         along: Along<'_>,
-        wanted: impl Fn(&Guarded) -> bool,
+        wanted: impl Fn(usize, &Guarded) -> bool,
     ) -> Receipt {
         let inner = &*self.cache.inner;
         let now = self.cache.now();
@@ -241,11 +257,12 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             }
         }
         let bytes: usize = puts.iter().map(|put| put.frame.len()).sum();
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let release = along.owner.zip(entries.first());
         let release = release.map(|(owner, (key, _))| Release { key, owner });
         let tiers = inner.tiers.iter().zip(&self.counters.tiers).enumerate();
-        let tiers = tiers.filter(|(_, (tier, _))| wanted(tier));
-        let writes = tiers.map(async |(index, (tier, counters))| {
+        let tiers = tiers.filter(|(index, (tier, _))| wanted(*index, tier));
+        let writes = tiers.map(async |(_, (tier, counters))| {
             let batch = WriteBatch {
                 puts: &puts,
                 removes: &removes,
@@ -253,18 +270,10 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                 release,
                 ..WriteBatch::new(&inner.app, now)
             };
-            let news = along.news.as_slice();
-            let told = tier.is_shared().then(|| inner.unsent.tell(index, news));
             let result = tier.write(batch).await;
-            if result.is_ok() {
-                if let Some(told) = told {
-                    told.done();
-                }
-                counters
-                    .written_bytes
-                    .add(u64::try_from(bytes).unwrap_or(u64::MAX));
-            } else {
-                counters.errors.add(1);
+            match result {
+                Ok(()) => counters.written_bytes.add(bytes),
+                Err(_) => counters.errors.add(1),
             }
             result
         });
@@ -272,26 +281,9 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 }
 
-/// What a sealed payload is bound to: it opens at no other key, and with no other life.
-pub(crate) fn bound_to(text: &str, life: &Life, etag: Option<&str>) -> Vec<u8> {
-    let mut bound = text.as_bytes().to_vec();
-    for time in [
-        life.created,
-        life.fresh_until,
-        life.revalidate_until,
-        life.stale_until,
-    ] {
-        bound.extend_from_slice(&time.get().to_le_bytes());
-    }
-    bound.push(u8::from(life.negative));
-    bound.extend_from_slice(etag.unwrap_or_default().as_bytes());
-    bound
-}
-
 fn borrowed(entries: &[(String, Made)]) -> Vec<(&str, &Made)> {
-    let mut borrowed = Vec::with_capacity(entries.len());
-    for (text, made) in entries {
-        borrowed.push((text.as_str(), made));
-    }
-    borrowed
+    entries
+        .iter()
+        .map(|(text, made)| (text.as_str(), made))
+        .collect()
 }

@@ -2,12 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use crate::{
     clock::WallMillis,
     frame,
+    locked::locked,
     scope::{Mark, Scope},
     tier::{
         Answer, Asked, BoxFuture, Found, LeaseAnswer, LeaseRequest, News, Reach, ReadBatch, Tier,
@@ -55,7 +56,7 @@ impl Server {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 
@@ -139,12 +140,7 @@ impl Kept {
         wish: &LeaseRequest<'_>,
         now: WallMillis,
     ) -> LeaseAnswer {
-        let is_fresh = found.is_some_and(|found| {
-            frame::times(&found.bytes).is_some_and(|(created, fresh_until)| {
-                now < fresh_until && Some(created) > found.invalidated.max(found.expired)
-            })
-        });
-        if is_fresh && !wish.even_if_fresh {
+        if !wish.is_needed(found, now) {
             return LeaseAnswer::None;
         }
         match self.leases.get(key) {

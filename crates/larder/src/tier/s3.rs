@@ -116,12 +116,7 @@ impl S3 {
         wish: &LeaseRequest<'_>,
         now: WallMillis,
     ) -> Result<LeaseAnswer, TierError> {
-        let is_fresh = found.is_some_and(|found| {
-            frame::times(&found.bytes).is_some_and(|(created, fresh_until)| {
-                now < fresh_until && Some(created) > found.invalidated.max(found.expired)
-            })
-        });
-        if is_fresh && !wish.even_if_fresh {
+        if !wish.is_needed(found, now) {
             return Ok(LeaseAnswer::None);
         }
         let name = self.bucket.lease_of(asked.key);

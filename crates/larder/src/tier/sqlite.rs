@@ -15,14 +15,15 @@ mod store;
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use rusqlite::ErrorCode;
 
 use self::store::Store;
-use crate::tier::{
-    Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch,
+use crate::{
+    locked::locked,
+    tier::{Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch},
 };
 
 const NAME: &str = "sqlite";
@@ -58,7 +59,7 @@ impl Sqlite {
         &self,
         mut work: impl FnMut(&mut Store) -> rusqlite::Result<T>,
     ) -> Result<T, TierError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         let result = match self.opened(&mut state) {
             Ok(Some(store)) => work(store),
             Ok(None) => return Err(TierError::new(NAME, TierErrorKind::Off)),

@@ -75,10 +75,7 @@ fn said(value: &Value) -> Option<Mark> {
         return None;
     };
     let (scope, at) = text.split_at_checked(size_of::<u64>())?;
-    Some(Mark {
-        scope: Scope::from_raw(u64::from_le_bytes(scope.try_into().ok()?)),
-        at: WallMillis::new(std::str::from_utf8(at).ok()?.parse().ok()?),
-    })
+    parse_mark(scope, digits(at)?)
 }
 
 fn mark([scope, at]: &[Value; 2]) -> Option<Mark> {
@@ -86,14 +83,22 @@ fn mark([scope, at]: &[Value; 2]) -> Option<Mark> {
         return None;
     };
     let at = match at {
-        Value::BulkString(at) => std::str::from_utf8(at).ok()?.parse().ok()?,
+        Value::BulkString(at) => digits(at)?,
         Value::Int(at) => u64::try_from(*at).ok()?,
         _ => return None,
     };
+    parse_mark(scope, at)
+}
+
+fn parse_mark(scope: &[u8], at: u64) -> Option<Mark> {
     Some(Mark {
-        scope: Scope::from_raw(u64::from_le_bytes(scope.as_slice().try_into().ok()?)),
+        scope: Scope::from_raw(u64::from_le_bytes(scope.try_into().ok()?)),
         at: WallMillis::new(at),
     })
+}
+
+fn digits(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// A moment; 0 for none.

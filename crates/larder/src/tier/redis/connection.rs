@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, RedisError, RedisResult, Value,
     aio::MultiplexedConnection, io::tcp::TcpSettings,
@@ -67,12 +67,7 @@ impl Pool {
 
     /// Makes one call, trying again where the connection was the matter.
     pub(super) async fn run(&self, call: &Call<'_>, now: WallMillis) -> RedisResult<Value> {
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(5))
-            .with_max_delay(Duration::from_millis(200))
-            .with_max_times(usize::try_from(self.options.retries).unwrap_or(usize::MAX))
-            .with_jitter()
-            .build();
+        let mut pauses = None;
         loop {
             let slot = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len();
             let (result, was_reused) = self.attempt(slot, call, now).await;
@@ -81,13 +76,24 @@ impl Pool {
                 Err(error) if !error.is_io_error() => return Err(error),
                 Err(error) => error,
             };
-            match pauses.next() {
+            // Not before something fails, which is seldom.
+            match pauses.get_or_insert_with(|| self.pauses()).next() {
                 None => return Err(error),
                 // On a fresh one at once: most likely the old one was just dead.
                 Some(_) if was_reused => {}
                 Some(pause) => tokio::time::sleep(pause).await,
             }
         }
+    }
+
+    /// How long to wait before each further try.
+    fn pauses(&self) -> ExponentialBackoff {
+        ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(5))
+            .with_max_delay(Duration::from_millis(200))
+            .with_max_times(usize::try_from(self.options.retries).unwrap_or(usize::MAX))
+            .with_jitter()
+            .build()
     }
 
     /// One try, and whether it was on a connection that had been used before.

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     fmt::Write as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     clock::WallMillis,
+    locked::locked,
     scope::{MAX_MARKS, Mark, Scope},
     tier::{TierError, TierErrorKind, WriteBatch},
 };
@@ -104,10 +105,7 @@ impl MarksObject {
     }
 
     fn known(&self) -> Option<Known> {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        locked(&self.known).clone()
     }
 
     fn remember(&self, etag: Option<String>, marks: Marks) -> Arc<Marks> {
@@ -116,12 +114,12 @@ impl MarksObject {
             etag,
             marks: Arc::clone(&marks),
         };
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        *locked(&self.known) = Some(known);
         marks
     }
 
     fn forget(&self) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *locked(&self.known) = None;
     }
 }
 

@@ -78,13 +78,11 @@ impl Object {
         for tag in &frame.tags {
             let _ = write!(tags, "{tag:016x}");
         }
-        let times = [
-            life.created,
-            life.fresh_until,
-            life.revalidate_until,
-            life.stale_until,
-        ];
-        let times: Vec<_> = times.iter().map(|time| time.get().to_string()).collect();
+        let times: Vec<_> = life
+            .times()
+            .iter()
+            .map(|time| time.get().to_string())
+            .collect();
         let life = format!(
             "{} {} {}",
             times.join(" "),
@@ -162,10 +160,7 @@ impl Object {
             load_cost: Duration::from_micros(next()?),
             negative: next()? == 1,
         };
-        let in_order = life.created <= life.fresh_until
-            && life.fresh_until <= life.revalidate_until
-            && life.revalidate_until <= life.stale_until;
-        in_order.then_some(life)
+        life.is_in_order().then_some(life)
     }
 
     /// When its load began, if it is an entry.
