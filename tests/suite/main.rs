@@ -32,4 +32,6 @@ mod shared_cache;
 #[cfg(test)]
 mod source_faults;
 #[cfg(test)]
+mod tls_cache;
+#[cfg(test)]
 mod world;

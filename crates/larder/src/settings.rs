@@ -14,6 +14,7 @@ const MIB: u64 = 1 << 20;
 /// | `CACHE_BACKEND` | `hybrid` | every tier that is there; or a list of `memory`, `sqlite`, `redis`, `s3`: exactly those |
 /// | `CACHE_DIR` | `/tmp` | where the file is |
 /// | `CACHE_URL` | none | `redis://`, `rediss://` or `host:port` of a Redis, Valkey or `DragonflyDB` server |
+/// | `CACHE_CA_FILE` | none | for `rediss://`: a PEM file of the certificate authorities to believe, in place of those that browsers believe |
 /// | `CACHE_TTL_DEFAULT` | 300 | seconds, for keyspaces that name no time |
 /// | `CACHE_TIMEOUT_MS` | 100 | bound on one operation of a shared tier, connecting included |
 /// | `CACHE_MAX_RETRIES` | 3 | per operation, within that time |
@@ -29,6 +30,8 @@ pub struct CacheSettings {
     dir: PathBuf,
     /// May hold a password: never shown.
     url: Option<String>,
+    #[cfg(feature = "tls")]
+    authorities: Option<Vec<u8>>,
     ttl: Duration,
     timeout: Duration,
     retries: u32,
@@ -98,6 +101,18 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
+    /// What is in the file that the variable names, which is the deployer's word.
+    #[cfg(feature = "tls")]
+    fn file(&mut self, name: &str) -> Option<Vec<u8>> {
+        let path = self.text(name)?;
+        std::fs::read(&path)
+            .map_err(|error| {
+                self.problems
+                    .push(format!("{name}={path:?} cannot be read: {error}"));
+            })
+            .ok()
+    }
+
     fn backends(&mut self) -> (Vec<Backend>, bool) {
         use Backend::{Memory, Redis, S3, Sqlite};
         let name = "CACHE_BACKEND";
@@ -159,6 +174,8 @@ impl CacheSettings {
                 .text("CACHE_DIR")
                 .map_or("/tmp".into(), PathBuf::from),
             url: reader.text("CACHE_URL"),
+            #[cfg(feature = "tls")]
+            authorities: reader.file("CACHE_CA_FILE"),
             ttl: Duration::from_secs(reader.number("CACHE_TTL_DEFAULT", 300, 1, 31_536_000)),
             timeout: Duration::from_millis(reader.number("CACHE_TIMEOUT_MS", 100, 1, 60_000)),
             retries: reader.small("CACHE_MAX_RETRIES", 3, 0, 10),
@@ -257,7 +274,7 @@ impl CacheSettings {
             }
             #[cfg(feature = "redis")]
             Backend::Redis => {
-                use crate::tier::redis::{Redis, RedisOptions};
+                use crate::tier::redis::{InvalidServer, Redis, RedisOptions};
                 let Some(url) = &self.url else {
                     return Ok(None);
                 };
@@ -265,9 +282,14 @@ impl CacheSettings {
                     timeout: self.timeout,
                     retries: self.retries,
                     connections: self.connections,
+                    #[cfg(feature = "tls")]
+                    authorities: self.authorities.clone(),
                 };
                 let tier = Redis::new(url, options);
-                let tier = tier.map_err(|error| format!("CACHE_URL is {error}"))?;
+                let tier = tier.map_err(|error| match error {
+                    InvalidServer::Authorities { .. } => format!("CACHE_CA_FILE: {error}"),
+                    InvalidServer::Address { .. } => format!("CACHE_URL is {error}"),
+                })?;
                 Ok(Some(Arc::new(tier)))
             }
             _ => {
@@ -355,6 +377,8 @@ mod tests {
         assert!(problems(&[("CACHE_BACKEND", "sqlite,memory")]).contains("name it first"));
         assert!(problems(&[("CACHE_BACKEND", "sqlite,sqlite")]).contains("twice"));
         assert!(problems(&[("CACHE_BACKEND", "redis")]).contains("CACHE_URL is not set"));
+        #[cfg(feature = "tls")]
+        assert!(problems(&[("CACHE_CA_FILE", "/nowhere")]).contains("cannot be read: No such"));
         let missing = settings(&[("CACHE_BACKEND", "s3")]).unwrap();
         let error = missing.builder("app", None).unwrap_err().to_string();
         assert!(error.contains("names s3"), "{error}");

@@ -15,10 +15,12 @@
 mod answer;
 mod connection;
 mod script;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::{fmt, time::Duration};
 
-use redis::{IntoConnectionInfo as _, RedisError, ServerErrorKind};
+use redis::{ConnectionInfo, IntoConnectionInfo as _, RedisError, ServerErrorKind};
 
 pub use self::answer::parse_answer;
 use self::{connection::Pool, script::Scripts};
@@ -36,7 +38,7 @@ pub struct Redis {
 }
 
 /// How a server is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisOptions {
     /// How long one operation may take, connecting included. A connection that was used before is given
     /// half of it, so that the other half is left to try again. 100 ms.
@@ -45,6 +47,10 @@ pub struct RedisOptions {
     pub retries: u32,
     /// How many connections there are. 1; more where many requests are served at a time.
     pub connections: u32,
+    /// Certificates of the authorities that are believed over TLS, as PEM, in place of those that browsers
+    /// believe: for a server whose certificate is of one's own making. None.
+    #[cfg(feature = "tls")]
+    pub authorities: Option<Vec<u8>>,
 }
 
 impl Default for RedisOptions {
@@ -53,38 +59,44 @@ impl Default for RedisOptions {
             timeout: Duration::from_millis(100),
             retries: 3,
             connections: 1,
+            #[cfg(feature = "tls")]
+            authorities: None,
         }
     }
 }
 
-/// An address that is none. It is not quoted: it may hold a password.
+/// A server that cannot be meant.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "not the address of a Redis server: {reason}; give redis://user:password@host:port/database, rediss://… for TLS, or host:port"
-)]
-pub struct InvalidAddress {
-    reason: String,
+#[non_exhaustive]
+pub enum InvalidServer {
+    /// The address is none. It is not quoted: it may hold a password.
+    #[error(
+        "not the address of a Redis server: {reason}; give redis://user:password@host:port/database, rediss://… for TLS, or host:port"
+    )]
+    Address {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The authorities are not certificates.
+    #[error("not certificates in PEM: {reason}")]
+    Authorities {
+        /// What is wrong with them.
+        reason: String,
+    },
 }
 
 impl Redis {
     /// On the server at `address`: `redis://`, `rediss://` for TLS, or a bare `host:port`; with user, password and database,
     /// if it has any. Nothing is connected yet.
-    pub fn new(address: &str, options: RedisOptions) -> Result<Self, InvalidAddress> {
-        let address = address.trim();
-        let url = if address.contains("://") {
-            address.to_owned()
-        } else {
-            format!("redis://{address}")
-        };
-        let invalid = |error: &RedisError| InvalidAddress {
-            reason: error.to_string(),
-        };
-        let info = url
-            .as_str()
-            .into_connection_info()
-            .map_err(|error| invalid(&error))?;
+    ///
+    /// TLS is there with the feature `tls`, and always checks the server's certificate. Where the program has
+    /// set no `CryptoProvider` of rustls' yet, aws-lc is made it.
+    pub fn new(address: &str, options: RedisOptions) -> Result<Self, InvalidServer> {
+        let info = parse(address.trim())?;
+        #[cfg(feature = "tls")]
+        let info = tls::prepare(info, options.authorities.as_deref())?;
         let shown = info.addr().to_string();
-        let pool = Pool::new(info, options).map_err(|error| invalid(&error))?;
+        let pool = Pool::new(info, options)?;
         Ok(Self {
             pool,
             scripts: Scripts::new(),
@@ -100,6 +112,23 @@ impl Redis {
             TierError::new(NAME, TierErrorKind::Failed)
                 .because("it answered something else than was asked")
         })
+    }
+}
+
+fn parse(address: &str) -> Result<ConnectionInfo, InvalidServer> {
+    let url = if address.contains("://") {
+        address.to_owned()
+    } else {
+        format!("redis://{address}")
+    };
+    Ok(url.as_str().into_connection_info()?)
+}
+
+impl From<RedisError> for InvalidServer {
+    fn from(error: RedisError) -> Self {
+        Self::Address {
+            reason: error.to_string(),
+        }
     }
 }
 

@@ -54,12 +54,11 @@ impl Pool {
         // The server need not be told what library this is: that costs two commands a connection.
         let settings = info.redis_settings().clone().set_skip_set_lib_name();
         let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
+        let slots = (0..options.connections.max(1)).map(|_| Mutex::default());
         Ok(Self {
             client: Client::open(info)?,
+            slots: slots.collect(),
             options,
-            slots: (0..options.connections.max(1))
-                .map(|_| Mutex::default())
-                .collect(),
             next: AtomicUsize::new(0),
             made: AtomicUsize::new(0),
         })
