@@ -53,6 +53,8 @@ test: setup ## Run all tests, whole functions included
 lint: check-lint $(LINT_VENV)/$(READY) $(TOOLS)/cargo-deny-$(CARGO_DENY) ## Check style, documentation, licences and the template
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	cargo fmt --manifest-path benches/cache/Cargo.toml --check
+	cargo clippy --locked --manifest-path benches/cache/Cargo.toml -- --deny warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
 	AWS_DEFAULT_REGION=us-east-1 $(LINT_VENV)/bin/sam validate --lint --template template.yaml
@@ -74,7 +76,8 @@ fuzz: check-fuzz $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ) ## Fuzz every parser of forei
 .PHONY: bench
 bench: check-bench setup $(BENCH_VENV)/$(READY) ## Measure against floors and peers, and write docs/benchmarks.md
 	cargo build --locked --release --bin monitor-runner --bin answer-only --bin quick-monitor
-	cargo bench --locked --workspace --bench monitor-runner --bench cache
+	cargo bench --locked --workspace --bench monitor-runner
+	CARGO_TARGET_DIR=$(CURDIR)/benches/cache/target cargo run --locked --release --manifest-path benches/cache/Cargo.toml
 
 .PHONY: build
 build: setup ## Build the functions for Lambda into target/lambda; ARCH=arm64 for Graviton

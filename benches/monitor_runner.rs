@@ -10,11 +10,11 @@ use anyhow::{Context as _, ensure};
 use benches::measure::{Goal, Page, Samples};
 use local_aws::{
     edge::Edge,
-    helper::workspace_root,
     lambda::{Config, Function, Lambda, Outcome, TMP},
     moto::Moto,
     publish::{NewRelease, Publisher},
 };
+use local_servers::helper::workspace_root;
 use serde_json::{Value, json};
 
 const COLD_ROUNDS: usize = 30;

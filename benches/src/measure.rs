@@ -104,14 +104,19 @@ impl Page {
         let _ = writeln!(self.text, "\n{text}");
     }
 
-    /// Writes the page to `path`, and returns it.
-    pub fn write(self, path: &Path) -> anyhow::Result<String> {
+    /// The page.
+    pub fn told(self) -> String {
         let head = format!(
             "# Benchmarks\n\nWritten by `make bench`: run it to repeat them. All figures of a section come from one run, \
              the contestants taking turns; absolute times are this machine's, so look at the ratios.\n\n{}\n",
             machine()
         );
-        let page = head + &self.text;
+        head + &self.text
+    }
+
+    /// Writes the page to `path`, and returns it.
+    pub fn write(self, path: &Path) -> anyhow::Result<String> {
+        let page = self.told();
         std::fs::write(path, &page)
             .with_context(|| format!("could not write {}", path.display()))?;
         Ok(page)

@@ -15,7 +15,7 @@ use larder::{
         sqlite::Sqlite,
     },
 };
-use local_aws::redis::Redis as Server;
+use local_servers::redis::Redis as Server;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use local_aws::{helper::python, lambda::Lambda};
+use local_aws::lambda::Lambda;
+use local_servers::helper::python;
 
 use crate::world::{World, obedient};
 

@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use local_aws::{helper::workspace_root, template::Template};
+use local_aws::template::Template;
+use local_servers::helper::workspace_root;
 use serde_json::Value;
 
 type Variables = BTreeMap<String, String>;

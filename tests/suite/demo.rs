@@ -41,7 +41,8 @@ fn a_run_shows_that_the_second_time_downloads_nothing() {
         assert!(row["bytes_not_downloaded"].as_u64().unwrap() > 0, "{row}");
     }
     let kept =
-        std::fs::read(local_aws::helper::workspace_root().join("target/run/summary.json")).unwrap();
+        std::fs::read(local_servers::helper::workspace_root().join("target/run/summary.json"))
+            .unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), report);
 }
 

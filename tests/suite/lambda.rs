@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local_aws::{helper::python, lambda::Config};
+use local_aws::lambda::Config;
+use local_servers::helper::python;
 use serde_json::{Value, json};
 
 use crate::world::{create, invoke, obedient, wait_for};

@@ -16,7 +16,7 @@ use larder::{
     testing::{ManualClock, conformance},
     tier::redis::{Redis, RedisOptions},
 };
-use local_aws::redis::Redis as Server;
+use local_servers::redis::Redis as Server;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},

@@ -6,7 +6,7 @@ use larder::{
     Cache, Keyspace, Policy,
     tier::redis::{Redis, RedisOptions},
 };
-use local_aws::redis::Redis as Server;
+use local_servers::redis::Redis as Server;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::{
     io::copy_bidirectional,

@@ -12,11 +12,11 @@ use std::{
 
 use local_aws::{
     edge::Edge,
-    helper::workspace_root,
     lambda::{Config, Function, Lambda, Outcome, TMP},
     moto::Moto,
     publish::{NewRelease, Publisher},
 };
+use local_servers::helper::workspace_root;
 use serde_json::{Value, json};
 
 /// One S3 for all tests, each of which has a bucket of its own.

@@ -48,7 +48,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
             if !seen.insert(ident) {
                 continue;
             }
-            if let Some(hit) = self.in_memory(ident) {
+            if let Some(hit) = self.in_memory(key) {
                 served.insert(ident.clone(), Some(hit));
                 continue;
             }

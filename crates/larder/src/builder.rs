@@ -1,15 +1,14 @@
 //! Setting up a cache.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
 
 #[cfg(feature = "seal")]
 use crate::seal::SealingKey;
 use crate::{
     cache::{Cache, Inner, new_owner},
-    clock::{Clock, SystemClock},
+    clock::Clock,
     coherence::Coherence,
     failures::Failures,
     flight::Flights,
@@ -23,7 +22,7 @@ use crate::{
 pub struct CacheBuilder {
     app: String,
     enabled: bool,
-    clock: Box<dyn Clock>,
+    clock: Option<Box<dyn Clock>>,
     memory: Option<u64>,
     tiers: Vec<Arc<dyn Tier>>,
     timeout: Duration,
@@ -39,7 +38,7 @@ impl CacheBuilder {
         Self {
             app,
             enabled: true,
-            clock: Box::new(SystemClock),
+            clock: None,
             memory: None,
             tiers: Vec::new(),
             timeout: Duration::from_millis(100),
@@ -112,7 +111,7 @@ impl CacheBuilder {
     #[must_use]
     pub fn clock(self, clock: impl Clock + 'static) -> Self {
         Self {
-            clock: Box::new(clock),
+            clock: Some(Box::new(clock)),
             ..self
         }
     }

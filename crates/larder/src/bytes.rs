@@ -1,6 +1,9 @@
 //! Bytes that need no allocation as long as they are few.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    hash::{Hash, Hasher},
+    ops::Deref,
+};
 
 /// How many bytes of a key need no allocation.
 const INLINE: usize = 72;
@@ -20,6 +23,7 @@ impl Bytes {
     };
 
     /// Adds some.
+    #[inline]
     pub(crate) fn push(&mut self, more: &[u8]) {
         match self {
             Self::Inline { len, bytes } => {
@@ -52,12 +56,17 @@ impl Deref for Bytes {
     }
 }
 
-impl DerefMut for Bytes {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::Inline { len, bytes } => bytes.get_mut(..usize::from(*len)).unwrap_or_default(),
-            Self::Heap(bytes) => bytes,
-        }
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Bytes {}
+
+impl Hash for Bytes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
     }
 }
 

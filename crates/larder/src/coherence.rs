@@ -1,16 +1,14 @@
 //! What this process knows of invalidations, its own and others', and up to when.
 
 use std::{
-    sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::{
     clock::WallMillis,
-    locked::locked,
     scope::{Mark, Marks, Scope},
     tier::{Answer, News},
 };
@@ -143,7 +141,7 @@ impl Coherence {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        locked(&self.known)
+        self.known.lock()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -17,8 +17,9 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared, WeakShared},
 };
+use parking_lot::Mutex;
 
-use crate::{key::Ident, locked::locked};
+use crate::key::Ident;
 
 /// A load that several may wait for.
 pub(crate) type Flight<T> = Shared<BoxFuture<'static, T>>;
@@ -42,7 +43,7 @@ struct Airborne {
 impl Flights {
     /// The load of `key` that is under way, if one is.
     pub(crate) fn present<T: Clone + 'static>(&self, key: &Ident) -> Option<Flight<T>> {
-        let airborne = locked(&self.airborne);
+        let airborne = self.airborne.lock();
         let route = (key.clone(), TypeId::of::<T>());
         airborne.get(&route).and_then(Airborne::flight)
     }
@@ -54,7 +55,7 @@ impl Flights {
         load: impl Future<Output = T> + Send + 'static,
     ) -> Flight<T> {
         let route = (key.clone(), TypeId::of::<T>());
-        let mut airborne = locked(&self.airborne);
+        let mut airborne = self.airborne.lock();
         if let Some(flight) = airborne.get(&route).and_then(Airborne::flight) {
             return flight;
         }
@@ -97,7 +98,7 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        let mut airborne = locked(&self.flights.airborne);
+        let mut airborne = self.flights.airborne.lock();
         let ours = |present: &Airborne| present.number == self.number;
         if airborne.get(&self.route).is_some_and(ours) {
             airborne.remove(&self.route);
@@ -137,7 +138,7 @@ mod tests {
         let together = (0..10).map(|_| flights.join(&key(), load(&loads)));
         assert_eq!(futures_util::future::join_all(together).await, [1; 10]);
         assert_eq!(flights.join(&key(), load(&loads)).await, 2);
-        assert!(flights.airborne.lock().unwrap().is_empty());
+        assert!(flights.airborne.lock().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -156,7 +157,7 @@ mod tests {
         let (flights, loads) = (Flights::default(), Arc::default());
         let only = flights.join(&key(), load(&loads));
         let _ = tokio::time::timeout(Duration::from_millis(5), only).await;
-        assert!(flights.airborne.lock().unwrap().is_empty());
+        assert!(flights.airborne.lock().is_empty());
         assert_eq!(flights.join(&key(), load(&loads)).await, 2);
     }
 
@@ -210,7 +211,7 @@ mod tests {
                     }
                 });
                 assert_eq!(done.load(Ordering::SeqCst), 3);
-                assert!(flights.airborne.lock().unwrap().is_empty());
+                assert!(flights.airborne.lock().is_empty());
             },
             1_000,
         );

@@ -2,15 +2,16 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use crate::{
     breaker::Breaker,
     clock::WallMillis,
     invocation::Shared,
-    locked::locked,
     tier::{Answer, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch},
     unsent::Unsent,
 };
@@ -128,7 +129,7 @@ impl Guarded {
     }
 
     fn breaker<T>(&self, with: impl FnOnce(&mut Breaker) -> T) -> T {
-        with(&mut locked(&self.breaker))
+        with(&mut self.breaker.lock())
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -20,8 +20,9 @@ use std::{
 use futures_util::{
     StreamExt as _, future::BoxFuture, stream::FuturesUnordered, task::AtomicWaker,
 };
+use parking_lot::Mutex;
 
-use crate::{locked::locked, stats::Counter};
+use crate::stats::Counter;
 
 type Work = BoxFuture<'static, ()>;
 
@@ -101,7 +102,7 @@ impl Shared {
 
     /// Has `work` done beside the handler.
     pub(crate) fn defer(&self, work: impl Future<Output = ()> + Send + 'static) {
-        locked(&self.inbox).push(Box::pin(work));
+        self.inbox.lock().push(Box::pin(work));
         self.waker.wake();
     }
 
@@ -157,7 +158,7 @@ impl Leftover {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.work.len() + locked(&self.shared.inbox).len()
+        self.work.len() + self.shared.inbox.lock().len()
     }
 
     /// Whether there are none.
@@ -187,9 +188,9 @@ impl Leftover {
         loop {
             self.shared.waker.register(cx.waker());
             self.work
-                .extend(std::mem::take(&mut *locked(&self.shared.inbox)));
+                .extend(std::mem::take(&mut *self.shared.inbox.lock()));
             let polled = self.work.poll_next_unpin(cx);
-            if locked(&self.shared.inbox).is_empty() {
+            if self.shared.inbox.lock().is_empty() {
                 match polled {
                     Poll::Ready(Some(())) => {}
                     Poll::Ready(None) => return Poll::Ready(()),

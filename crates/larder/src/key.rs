@@ -4,12 +4,12 @@
 //! `_` and `-`, so no part can reach into the next one, whatever it holds; and none is fit to be a path or
 //! a pattern. Two different keys are never the same text.
 //!
-//! In memory a key is its [`Ident`]: the parts as they are, behind their lengths. It is made on the stack,
-//! so a hit in memory builds no text and allocates nothing.
+//! In memory a key is its [`Ident`]: the parts as they are, behind their lengths. A hit in memory does not even make
+//! that: it has the key write itself to a hasher, and then to what compares it with what lies there.
 
 use std::{
     fmt::{self, Display, Write as _},
-    hash::{Hash, Hasher},
+    hash::Hasher,
 };
 
 use twox_hash::XxHash3_64;
@@ -30,14 +30,14 @@ pub const MAX_KEY: usize = 512;
 /// struct Report { ticker: String, day: u32 }
 ///
 /// impl Key for Report {
-///     fn write(&self, to: &mut KeyWriter) {
+///     fn write(&self, to: &mut impl KeyWriter) {
 ///         to.text(&self.ticker).part(self.day);
 ///     }
 /// }
 /// ```
 pub trait Key {
-    /// Gives all parts, always as many.
-    fn write(&self, to: &mut KeyWriter);
+    /// Gives all parts, always as many, and the same whenever it is asked.
+    fn write(&self, to: &mut impl KeyWriter);
 }
 
 /// A key that is longer than [`MAX_KEY`].
@@ -53,37 +53,23 @@ pub struct KeyTooLong {
 /// How many bytes the length before each part takes.
 const LENGTH: usize = size_of::<u32>();
 
-/// A key in the making.
-#[derive(Clone, Debug)]
-pub struct KeyWriter {
-    bytes: Bytes,
-}
+/// What takes a key's parts.
+pub trait KeyWriter {
+    /// Adds a part, of any bytes.
+    fn bytes(&mut self, part: &[u8]) -> &mut Self;
 
-impl KeyWriter {
     /// Adds a part.
-    pub fn text(&mut self, part: &str) -> &mut Self {
-        self.length(part.len());
-        self.bytes.push(part.as_bytes());
-        self
+    #[inline]
+    fn text(&mut self, part: &str) -> &mut Self {
+        self.bytes(part.as_bytes())
     }
 
     /// Adds a part, as it prints.
-    pub fn part(&mut self, part: impl Display) -> &mut Self {
-        let at = self.bytes.len();
-        self.length(0);
-        let from = self.bytes.len();
+    fn part(&mut self, part: impl Display) -> &mut Self {
+        let mut printed = Bytes::EMPTY;
         // Writing to bytes fails only where the part itself does.
-        let _ = write!(Appending(&mut self.bytes), "{part}");
-        let len = u32::try_from(self.bytes.len() - from).unwrap_or(u32::MAX);
-        if let Some(length) = self.bytes.get_mut(at..from) {
-            length.copy_from_slice(&len.to_le_bytes());
-        }
-        self
-    }
-
-    fn length(&mut self, len: usize) {
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.bytes.push(&len.to_le_bytes());
+        let _ = write!(Appending(&mut printed), "{part}");
+        self.bytes(&printed)
     }
 }
 
@@ -97,66 +83,107 @@ impl fmt::Write for Appending<'_> {
     }
 }
 
-/// A key as it is told apart in this process: the schema, then each part behind its length.
-#[derive(Clone)]
-pub(crate) struct Ident(KeyWriter);
+/// A key as it is told apart in this process.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Ident {
+    schema: u64,
+    /// Each part behind its length.
+    parts: Bytes,
+}
 
-impl PartialEq for Ident {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        self.bytes() == other.bytes()
+impl KeyWriter for Ident {
+    fn bytes(&mut self, part: &[u8]) -> &mut Self {
+        self.parts.push(&length(part).to_le_bytes());
+        self.parts.push(part);
+        self
     }
 }
 
-impl Eq for Ident {}
-
-impl Hash for Ident {
+impl Key for Ident {
     #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // Without the length that a slice's own would add: the parts have theirs.
-        state.write(self.bytes());
+    fn write(&self, to: &mut impl KeyWriter) {
+        for (_, part) in Parts::of(&self.parts) {
+            to.bytes(part);
+        }
+    }
+}
+
+/// The length of a part, as it stands before it.
+#[inline]
+fn length(part: &[u8]) -> u32 {
+    u32::try_from(part.len()).unwrap_or(u32::MAX)
+}
+
+/// Hashes a key as it writes itself.
+pub(crate) struct Hashing<H>(pub(crate) H);
+
+impl<H: Hasher> KeyWriter for Hashing<H> {
+    #[inline]
+    fn bytes(&mut self, part: &[u8]) -> &mut Self {
+        self.0.write(part);
+        self.0.write_u32(length(part));
+        self
+    }
+}
+
+/// Compares a key, as it writes itself, with the parts of another.
+pub(crate) struct Comparing<'a> {
+    rest: &'a [u8],
+    equal: bool,
+}
+
+impl<'a> Comparing<'a> {
+    /// Whether `key` has these parts, as an [`Ident`] keeps them.
+    #[inline]
+    pub(crate) fn is_equal(key: &(impl Key + ?Sized), parts: &'a [u8]) -> bool {
+        let mut comparing = Self {
+            rest: parts,
+            equal: true,
+        };
+        key.write(&mut comparing);
+        comparing.equal && comparing.rest.is_empty()
+    }
+}
+
+impl KeyWriter for Comparing<'_> {
+    #[inline]
+    fn bytes(&mut self, part: &[u8]) -> &mut Self {
+        let rest = self.rest.strip_prefix(&length(part).to_le_bytes());
+        match rest.and_then(|rest| rest.strip_prefix(part)) {
+            Some(rest) => self.rest = rest,
+            None => self.equal = false,
+        }
+        self
     }
 }
 
 impl Ident {
     pub(crate) fn new(schema: u64, key: &(impl Key + ?Sized)) -> Self {
-        let mut ident = Self::empty();
-        ident.fill(schema, key);
+        let mut ident = Self {
+            schema,
+            parts: Bytes::EMPTY,
+        };
+        key.write(&mut ident);
         ident
     }
 
-    /// One to be filled where it lies: moving what was just written stalls a hit in memory for longer than all
-    /// the rest of it takes.
+    /// The schema of its keyspace.
     #[inline]
-    pub(crate) const fn empty() -> Self {
-        Self(KeyWriter {
-            bytes: Bytes::EMPTY,
-        })
+    pub(crate) const fn schema(&self) -> u64 {
+        self.schema
     }
 
-    /// Fills one that is empty.
+    /// The parts, each behind its length.
     #[inline]
-    pub(crate) fn fill(&mut self, schema: u64, key: &(impl Key + ?Sized)) {
-        self.0.bytes.push(&schema.to_le_bytes());
-        key.write(&mut self.0);
-    }
-
-    /// What tells it from others.
-    #[inline]
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0.bytes
-    }
-
-    /// The parts, without the schema.
-    fn body(&self) -> &[u8] {
-        self.bytes().get(size_of::<u64>()..).unwrap_or_default()
+    pub(crate) fn parts(&self) -> &[u8] {
+        &self.parts
     }
 
     /// What it is called wherever bytes are kept, behind the [`prefix`] of its keyspace.
     pub(crate) fn text(&self, prefix: &str) -> Result<String, KeyTooLong> {
-        let mut text = String::with_capacity(prefix.len() + 2 * self.bytes().len());
+        let mut text = String::with_capacity(prefix.len() + 2 * self.parts.len());
         text.push_str(prefix);
-        for (_, part) in Parts::of(self.body()) {
+        for (_, part) in Parts::of(self.parts()) {
             text.push(':');
             encode(part, &mut text);
         }
@@ -169,7 +196,7 @@ impl Ident {
     /// Hashes of all that it begins with, from none of its parts to all of them, whatever its schema
     /// is. `seed` tells keyspaces apart.
     pub(crate) fn prefixes(&self, seed: u64) -> impl Iterator<Item = u64> {
-        let body = self.body();
+        let body = self.parts();
         let ends = std::iter::once(0).chain(Parts::of(body).map(|(end, _)| end));
         ends.map(move |end| {
             let prefix = body.get(..end).unwrap_or_default();
@@ -179,13 +206,13 @@ impl Ident {
 
     /// The hash of all its parts, whatever its schema is.
     pub(crate) fn parts_hash(&self, seed: u64) -> u64 {
-        XxHash3_64::oneshot_with_seed(seed, self.body())
+        XxHash3_64::oneshot_with_seed(seed, self.parts())
     }
 }
 
 impl fmt::Debug for Ident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = Parts::of(self.body()).map(|(_, part)| String::from_utf8_lossy(part));
+        let parts = Parts::of(self.parts()).map(|(_, part)| String::from_utf8_lossy(part));
         f.debug_list().entries(parts).finish()
     }
 }
@@ -260,43 +287,50 @@ pub(crate) fn decode(text: &str) -> Option<String> {
 }
 
 impl Key for str {
-    fn write(&self, to: &mut KeyWriter) {
+    #[inline]
+    fn write(&self, to: &mut impl KeyWriter) {
         to.text(self);
     }
 }
 
 impl Key for String {
-    fn write(&self, to: &mut KeyWriter) {
+    #[inline]
+    fn write(&self, to: &mut impl KeyWriter) {
         to.text(self);
     }
 }
 
 impl Key for u64 {
-    fn write(&self, to: &mut KeyWriter) {
+    #[inline]
+    fn write(&self, to: &mut impl KeyWriter) {
         to.part(self);
     }
 }
 
 /// The only key of a keyspace that holds one value.
 impl Key for () {
-    fn write(&self, _: &mut KeyWriter) {}
+    #[inline]
+    fn write(&self, _: &mut impl KeyWriter) {}
 }
 
 impl<K: Key + ?Sized> Key for &K {
-    fn write(&self, to: &mut KeyWriter) {
+    #[inline]
+    fn write(&self, to: &mut impl KeyWriter) {
         (**self).write(to);
     }
 }
 
 impl<A: Key, B: Key> Key for (A, B) {
-    fn write(&self, to: &mut KeyWriter) {
+    #[inline]
+    fn write(&self, to: &mut impl KeyWriter) {
         self.0.write(to);
         self.1.write(to);
     }
 }
 
 impl<A: Key, B: Key, C: Key> Key for (A, B, C) {
-    fn write(&self, to: &mut KeyWriter) {
+    #[inline]
+    fn write(&self, to: &mut impl KeyWriter) {
         self.0.write(to);
         self.1.write(to);
         self.2.write(to);

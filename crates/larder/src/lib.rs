@@ -23,7 +23,6 @@ mod keyspace;
 mod life;
 mod load;
 mod lock;
-mod locked;
 mod memory;
 mod pack;
 mod policy;

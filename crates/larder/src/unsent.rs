@@ -1,14 +1,10 @@
 //! Invalidations that could not reach a tier yet.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{
-    locked::locked,
-    scope::{MAX_MARKS, Mark, Scope},
-};
+use parking_lot::Mutex;
+
+use crate::scope::{MAX_MARKS, Mark, Scope};
 
 /// Those of one tier. Bounded: past [`MAX_MARKS`] one mark over everything takes their place.
 #[derive(Debug, Default)]
@@ -31,7 +27,7 @@ impl Unsent {
         if marks.is_empty() {
             return;
         }
-        let mut waiting = locked(&self.waiting);
+        let mut waiting = self.waiting.lock();
         self.any.store(true, Ordering::Release);
         waiting.extend_from_slice(marks);
         if waiting.len() > MAX_MARKS
@@ -52,7 +48,7 @@ impl Unsent {
 
     /// All of them.
     pub(crate) fn all(&self) -> Vec<Mark> {
-        locked(&self.waiting).clone()
+        self.waiting.lock().clone()
     }
 
     /// `marks` have reached the tier, which may be all, or some among others.
@@ -60,7 +56,7 @@ impl Unsent {
         if marks.is_empty() {
             return;
         }
-        let mut waiting = locked(&self.waiting);
+        let mut waiting = self.waiting.lock();
         let mut windows = waiting.windows(marks.len());
         if let Some(from) = windows.position(|window| window == marks) {
             waiting.drain(from..from + marks.len());

@@ -2,12 +2,10 @@
 
 pub mod demo;
 pub mod edge;
-pub mod helper;
 pub mod lambda;
 pub mod moto;
 pub mod progress;
 pub mod publish;
-pub mod redis;
 pub mod schedule;
 mod server;
 pub mod stack;

@@ -3,8 +3,7 @@
 use anyhow::Context as _;
 use aws_config::Region;
 use aws_sdk_s3::config::{Credentials, RequestChecksumCalculation, ResponseChecksumValidation};
-
-use crate::helper::Helper;
+use local_servers::helper::Helper;
 
 const REGION: &str = "us-east-1";
 

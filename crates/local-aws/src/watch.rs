@@ -11,13 +11,12 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use local_servers::helper::{python, workspace_root};
 use serde_json::Value;
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
 };
-
-use crate::helper::{python, workspace_root};
 
 /// For the emulator to listen; it compiles nothing before it does.
 const START: Duration = Duration::from_secs(30);

@@ -1,6 +1,8 @@
 //! A tier that fails now and then, in all the ways in which real ones do.
 
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::tier::{
     Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch,
@@ -45,15 +47,11 @@ impl<T> Chaos<T> {
 
     /// Other faults from now on.
     pub fn set(&self, faults: Faults) {
-        if let Ok(mut present) = self.faults.lock() {
-            *present = faults;
-        }
+        *self.faults.lock() = faults;
     }
 
     fn faults(&self) -> Faults {
-        self.faults
-            .lock()
-            .map_or_else(|_| Faults::default(), |faults| *faults)
+        *self.faults.lock()
     }
 
     fn strikes(&self, percent: u8) -> bool {
@@ -61,9 +59,7 @@ impl<T> Chaos<T> {
     }
 
     fn draw(&self, below: usize) -> usize {
-        self.random
-            .lock()
-            .map_or(0, |mut random| random.usize(..below.max(1)))
+        self.random.lock().usize(..below.max(1))
     }
 
     fn damage(&self, answer: &mut Answer) {

@@ -1,14 +1,12 @@
 //! A shared tier in this process: what a Redis server does, by the book, without one.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     clock::WallMillis,
     frame,
-    locked::locked,
     scope::{Mark, Scope},
     tier::{
         Answer, Asked, BoxFuture, Found, LeaseAnswer, LeaseRequest, News, Reach, ReadBatch, Tier,
@@ -56,7 +54,7 @@ impl Server {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        locked(&self.0)
+        self.0.lock()
     }
 }
 

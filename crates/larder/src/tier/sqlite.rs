@@ -15,15 +15,14 @@ mod store;
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
-    sync::Mutex,
 };
 
+use parking_lot::Mutex;
 use rusqlite::ErrorCode;
 
 use self::store::Store;
-use crate::{
-    locked::locked,
-    tier::{Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch},
+use crate::tier::{
+    Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch,
 };
 
 const NAME: &str = "sqlite";
@@ -59,7 +58,7 @@ impl Sqlite {
         &self,
         mut work: impl FnMut(&mut Store) -> rusqlite::Result<T>,
     ) -> Result<T, TierError> {
-        let mut state = locked(&self.state);
+        let mut state = self.state.lock();
         let result = match self.opened(&mut state) {
             Ok(Some(store)) => work(store),
             Ok(None) => return Err(TierError::new(NAME, TierErrorKind::Off)),

@@ -5,12 +5,10 @@ mod report;
 use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
+use local_servers::helper::workspace_root;
 use serde_json::Value;
 
-use crate::{
-    helper::workspace_root, progress::Progress, schedule::Ticker, stack::Stack, template::Template,
-    watch::Watch,
-};
+use crate::{progress::Progress, schedule::Ticker, stack::Stack, template::Template, watch::Watch};
 use report::{Report, Row};
 
 /// Where a run leaves what it found.

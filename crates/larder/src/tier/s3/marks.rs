@@ -3,11 +3,9 @@
 //! Its first line is `larder-marks 1`, the cursor, and up to where news was forgotten; then a line each for the
 //! marks, `m`, scope, moment, and for the news, `n`, number, scope, moment.
 
-use std::{
-    collections::HashMap,
-    fmt::Write as _,
-    sync::{Arc, Mutex},
-};
+use std::{collections::HashMap, fmt::Write as _, sync::Arc};
+
+use parking_lot::Mutex;
 
 use super::{
     NAME, TRIES,
@@ -15,7 +13,6 @@ use super::{
 };
 use crate::{
     clock::WallMillis,
-    locked::locked,
     scope::{MAX_MARKS, Mark, Scope},
     tier::{TierError, TierErrorKind, WriteBatch},
 };
@@ -105,7 +102,7 @@ impl MarksObject {
     }
 
     fn known(&self) -> Option<Known> {
-        locked(&self.known).clone()
+        self.known.lock().clone()
     }
 
     fn remember(&self, etag: Option<String>, marks: Marks) -> Arc<Marks> {
@@ -114,12 +111,12 @@ impl MarksObject {
             etag,
             marks: Arc::clone(&marks),
         };
-        *locked(&self.known) = Some(known);
+        *self.known.lock() = Some(known);
         marks
     }
 
     fn forget(&self) {
-        *locked(&self.known) = None;
+        *self.known.lock() = None;
     }
 }
 

@@ -68,17 +68,17 @@ pub(crate) async fn memory(page: &mut Page) -> anyhow::Result<()> {
     let mut contestants = [
         Contestant::new("quick_cache, get", async |times| {
             for key in at.by_ref().take(times.try_into().unwrap_or(0)) {
-                black_box(raw.get(key.as_str()));
+                black_box(&raw.get(key.as_str()));
             }
         }),
         Contestant::new("larder, get", async |times| {
             for key in at2.by_ref().take(times.try_into().unwrap_or(0)) {
-                let _ = black_box(space.get(key).await);
+                let _ = black_box(&space.get(key).await);
             }
         }),
         Contestant::new("larder, get_or_load", async |times| {
             for key in at3.by_ref().take(times.try_into().unwrap_or(0)) {
-                let _ = black_box(space.get_or_load(key, load).await);
+                let _ = black_box(&space.get_or_load(key, load).await);
             }
         }),
     ];
@@ -135,7 +135,7 @@ pub(crate) async fn sqlite(page: &mut Page) -> anyhow::Result<()> {
             }),
             Contestant::new("larder, get", async |times| {
                 for key in at2.by_ref().take(times.try_into().unwrap_or(0)) {
-                    let _ = black_box(space.get(key).await);
+                    let _ = black_box(&space.get(key).await);
                 }
             }),
         ];
@@ -160,7 +160,7 @@ pub(crate) async fn sqlite(page: &mut Page) -> anyhow::Result<()> {
 
 /// A hit on a server against a plain GET.
 pub(crate) async fn redis(page: &mut Page) -> anyhow::Result<()> {
-    let server = local_aws::redis::Redis::start()?;
+    let server = local_servers::redis::Redis::start()?;
     let keys = keys();
     let client = redis::Client::open(server.url())?;
     let mut raw = client.get_multiplexed_async_connection().await?;
@@ -185,7 +185,7 @@ pub(crate) async fn redis(page: &mut Page) -> anyhow::Result<()> {
         }),
         Contestant::new("larder, get", async |times| {
             for key in at2.by_ref().take(times.try_into().unwrap_or(0)) {
-                let _ = black_box(space.get(key).await);
+                let _ = black_box(&space.get(key).await);
             }
         }),
     ];
@@ -212,7 +212,7 @@ static MANY: Keyspace<String, Vec<u8>> =
 
 /// A hundred hits on a server against one MGET.
 pub(crate) async fn batch(page: &mut Page) -> anyhow::Result<()> {
-    let server = local_aws::redis::Redis::start()?;
+    let server = local_servers::redis::Redis::start()?;
     let keys: Vec<_> = keys().into_iter().take(100).collect();
     let client = redis::Client::open(server.url())?;
     let mut raw = client.get_multiplexed_async_connection().await?;

@@ -9,13 +9,12 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use larder_lambda::environment;
 
 /// The Python of the virtual environment that `make` sets up, or the one that `LARDER_PYTHON`
 /// names.
 pub fn python() -> anyhow::Result<PathBuf> {
     let venv = || workspace_root().join(".venv/bin/python3");
-    let python = environment("LARDER_PYTHON").map_or_else(venv, PathBuf::from);
+    let python = std::env::var_os("LARDER_PYTHON").map_or_else(venv, PathBuf::from);
     let missing = || format!("{} is missing: run `make setup` first", python.display());
     ensure!(python.exists(), missing());
     Ok(python)
@@ -33,7 +32,7 @@ pub fn workspace_root() -> PathBuf {
 
 /// A Python script that serves until its standard input ends, which it does with this process.
 #[derive(Debug)]
-pub(crate) struct Helper {
+pub struct Helper {
     process: Child,
     /// Closing it ends the server.
     stdin: Option<ChildStdin>,
@@ -41,17 +40,13 @@ pub(crate) struct Helper {
 
 impl Helper {
     /// Starts `script`, and returns the line that it says once it listens. Blocks until then.
-    pub(crate) fn start(
-        name: &str,
-        script: &str,
-        arguments: &[&str],
-    ) -> anyhow::Result<(Self, String)> {
+    pub fn start(name: &str, script: &str, arguments: &[&str]) -> anyhow::Result<(Self, String)> {
         let mut process = Command::new(python()?)
             .args(["-c", script])
             .args(arguments)
             // Nothing of the user's own AWS set-up may reach it.
             .env_clear()
-            .envs(environment("PATH").map(|path| ("PATH", path)))
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
