@@ -56,7 +56,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
             if !self.cache.inner.enabled {
                 continue;
             }
-            match self.look_near(ident).await {
+            match self.look_near(ident.clone()).await {
                 Ok(search) => searches.push(search),
                 Err(error) => report_uncached(&error),
             }
@@ -68,9 +68,10 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
     }
 
     /// Serves what was found, and loads the rest of `keys`.
+    #[expect(clippy::vec_box, reason = "they are made and handed on in boxes")]
     async fn serve_or_load<F, R, E>(
         &self,
-        searches: Vec<Search>,
+        searches: Vec<Box<Search>>,
         keys: Vec<(Ident, K)>,
         load: F,
         served: &mut HashMap<Ident, Option<Cached<V>>>,
@@ -128,7 +129,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
     }
 
     /// What is served where a load has ended so.
-    fn landed<E>(&self, outcome: Outcome<V, E>, search: Option<Search>) -> Outcome<V, E> {
+    fn landed<E>(&self, outcome: Outcome<V, E>, search: Option<Box<Search>>) -> Outcome<V, E> {
         let may_stand_in = Decision::Load { fallback: true };
         match (outcome, search) {
             (Err(_), Some(search)) if search.decision == may_stand_in => {

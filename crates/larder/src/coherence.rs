@@ -121,8 +121,11 @@ impl Coherence {
 
     /// The tier, asked for `wanted` at `now`, has answered.
     pub(crate) fn told(&self, wanted: News, now: WallMillis, answer: &Answer) {
-        self.note(&answer.marks);
+        if wanted == News::None && answer.marks.is_empty() {
+            return;
+        }
         let mut known = self.known();
+        self.note_in(&mut known, &answer.marks);
         match wanted {
             News::None => return,
             News::Since(_) if answer.complete => {

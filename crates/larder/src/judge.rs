@@ -14,12 +14,13 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// is known.
     pub(crate) async fn settle(&self, search: &mut Search) {
         let coherence = &self.cache.inner.coherence;
-        let mut generation = coherence.generation();
+        let judged = coherence.generation();
         search.decision = self.judge(search);
         let Some(best) = &search.best else { return };
         if search.decision == Decision::MISS {
             return;
         }
+        let (mut generation, was_doubtful) = (judged, best.doubtful);
         let (created, checked) = (best.held.life.created, best.held.checked);
         if self.cache.is_unverified(checked, self.cache.now()) {
             if let Err(error) = self.cache.ask_for_news().await {
@@ -34,7 +35,9 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             best.doubtful = doubtful;
             best.held.generation = if doubtful { 0 } else { generation };
         }
-        search.decision = self.judge(search);
+        if (generation, doubtful) != (judged, was_doubtful) {
+            search.decision = self.judge(search);
+        }
     }
 
     /// What is to be done with the best that was found, by all that is known.
@@ -59,10 +62,12 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             life = life.expired(now);
         }
         let decision = self.decide(&life, now, invalidated, None);
-        let asks_origin = !matches!(decision, Decision::Serve(_) | Decision::Negative);
+        if matches!(decision, Decision::Serve(_) | Decision::Negative) {
+            return decision;
+        }
         match self.cache.inner.failures.until(&search.key) {
-            Some(until) if asks_origin => self.decide(&life, now, invalidated, Some(until)),
-            _ => decision,
+            Some(until) => self.decide(&life, now, invalidated, Some(until)),
+            None => decision,
         }
     }
 

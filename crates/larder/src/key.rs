@@ -253,7 +253,7 @@ impl<'a> Iterator for Parts<'a> {
 
 /// Percent-encodes what stands in a key.
 pub(crate) fn encode(bytes: &[u8], into: &mut String) {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let mut rest = bytes;
     while !rest.is_empty() {
         let plain = rest.iter().take_while(|byte| is_plain(byte)).count();

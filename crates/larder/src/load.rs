@@ -41,7 +41,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         E: Send + Sync + 'static,
     {
         let search = if self.cache.inner.enabled {
-            self.search(&key, self.policy.lease).await
+            self.search(key.clone(), self.policy.lease).await
         } else {
             return self.load_alone(&key, load).await;
         };
@@ -72,7 +72,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 
     /// Loads, and serves what is stale where that fails or takes too long.
-    async fn load_or_stale<F, R, E>(&self, search: Search, load: F) -> Outcome<V, E>
+    async fn load_or_stale<F, R, E>(&self, search: Box<Search>, load: F) -> Outcome<V, E>
     where
         F: FnOnce(Load<V>) -> R + Send + 'static,
         R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
@@ -102,7 +102,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 
     /// The load of `key`: the one that is under way, or a new one.
-    fn fly<F, R, E>(&self, search: Search, load: F, early: bool) -> Flight<Outcome<V, E>>
+    fn fly<F, R, E>(&self, search: Box<Search>, load: F, early: bool) -> Flight<Outcome<V, E>>
     where
         F: FnOnce(Load<V>) -> R + Send + 'static,
         R: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
@@ -116,7 +116,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Loads `key` in the name of all who wait for it, unless it is there by now, and keeps it.
     async fn load_and_keep<F, R, E>(
         self,
-        mut search: Search,
+        mut search: Box<Search>,
         load: F,
         refresh: bool,
     ) -> Outcome<V, E>
@@ -229,10 +229,10 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let begun = Instant::now();
         while begun.elapsed() < lease.wait {
             tokio::time::sleep(POLL.max(begun.elapsed() / LATE)).await;
-            let Ok(now) = self.search(&search.key, Some(lease)).await else {
+            let Ok(now) = self.search(search.key.clone(), Some(lease)).await else {
                 return None;
             };
-            *search = now;
+            *search = *now;
             match search.decision {
                 Decision::Serve(state) | Decision::ServeAndRefresh(state) => {
                     return Some(self.serve(search, state));

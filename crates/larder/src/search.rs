@@ -84,35 +84,40 @@ impl Search {
 impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Looks for `key` in memory and in one tier after the other, until there is something to serve.
     /// Where there is not, `wish` asks a shared tier for the right to load it.
-    pub(crate) async fn search(&self, key: &Ident, wish: Option<Lease>) -> Result<Search, Error> {
+    pub(crate) async fn search(
+        &self,
+        key: Ident,
+        wish: Option<Lease>,
+    ) -> Result<Box<Search>, Error> {
         let mut search = self.look_near(key).await?;
         self.search_on(&mut search, wish, false).await;
         Ok(search)
     }
 
     /// Looks for `key` in memory alone.
-    pub(crate) async fn look_near(&self, key: &Ident) -> Result<Search, Error> {
+    pub(crate) async fn look_near(&self, key: Ident) -> Result<Box<Search>, Error> {
         if self.cache.inner.tiers.iter().any(Guarded::has_unsent) {
             Box::pin(self.cache.send_unsent()).await;
         }
-        let mut search = Search {
-            key: key.clone(),
-            text: self.text(key)?,
-            best: self.held_in_memory(key),
+        // In a box, since it goes through many hands.
+        let mut search = Box::new(Search {
+            text: self.text(&key)?,
+            best: self.held_in_memory(&key),
+            key,
             decision: Decision::MISS,
             lease: LeaseAnswer::None,
             error: None,
             next: 0,
             seed: self.seed,
             covered_by: OnceLock::new(),
-        };
+        });
         if search.best.is_none() && self.cache.inner.memory.is_some() {
             self.counters.memory.misses.add(1);
         }
         self.settle(&mut search).await;
         if let (Some(best), Decision::Serve(_)) = (&search.best, search.decision) {
             // It has been looked at for the marks that are new: not again.
-            self.keep_in_memory(key, best.held.clone());
+            self.keep_in_memory(&search.key, best.held.clone());
         }
         Ok(search)
     }
@@ -135,10 +140,11 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 
     /// The same for many keys, each tier in one trip.
-    pub(crate) async fn search_many(&self, searches: &mut [Search]) {
-        let had: Vec<_> = searches.iter().map(Search::created).collect();
+    pub(crate) async fn search_many(&self, searches: &mut [Box<Search>]) {
+        let had: Vec<_> = searches.iter().map(|search| search.created()).collect();
         for index in 0..self.cache.inner.tiers.len() {
-            let open = searches.iter_mut().filter(|search| search.is_open());
+            let open = searches.iter_mut().map(|search| &mut **search);
+            let open = open.filter(|search| search.is_open());
             let mut open: Vec<_> = open.collect();
             if open.is_empty() || !self.uses_tiers() {
                 break;
@@ -151,7 +157,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         }
         let found = searches.iter().zip(had);
         let found = found.filter(|(search, had)| search.created() > *had);
-        let found: Vec<_> = found.map(|(search, _)| search).collect();
+        let found: Vec<_> = found.map(|(search, _)| &**search).collect();
         self.bring_nearer(&found, 0).await;
     }
 

@@ -63,7 +63,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         if !self.cache.inner.enabled {
             return Ok(Lookup::Miss);
         }
-        let search = Box::pin(self.search(&self.ident(key), None)).await?;
+        let search = Box::pin(self.search(self.ident(key), None)).await?;
         match search.decision {
             Decision::Serve(state) | Decision::ServeAndRefresh(state) => {
                 Ok(self.serve(&search, state).map_or(Lookup::Miss, Lookup::Hit))

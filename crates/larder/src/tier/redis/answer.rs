@@ -15,8 +15,8 @@ const MAX_FRAME: usize = MAX_PAYLOAD + MAX_ETAG + 1024;
 /// What the reading script has answered for so many entries; `None` if that is nothing that it answers.
 #[must_use]
 pub fn parse_answer(value: Value, entries: usize) -> Option<Answer> {
-    let [lease, cursor, complete, news, marks, found] =
-        <[Value; 6]>::try_from(array(value)?).ok()?;
+    let [lease, cursor, complete, news, marks, values, covered] =
+        <[Value; 7]>::try_from(array(value)?).ok()?;
     let lease = match lease {
         Value::Int(0) => LeaseAnswer::None,
         Value::Int(1) => LeaseAnswer::Granted,
@@ -30,30 +30,26 @@ pub fn parse_answer(value: Value, entries: usize) -> Option<Answer> {
     let news = news.iter().map(said).collect::<Option<_>>()?;
     let marks = marks.as_chunks().0.iter().map(mark);
     let marks = marks.collect::<Option<_>>()?;
-    let mut found = array(found)?;
-    // Lua drops what is nil at the end of a list.
-    if found.len() > entries * 3 {
+    let values = array(values)?;
+    if values.len() != entries {
         return None;
     }
-    found.resize(entries * 3, Value::Nil);
-    let mut found = found.into_iter();
-    let mut entries_read = Vec::with_capacity(entries);
-    while let Some(value) = found.next() {
+    let found: Result<Vec<_>, Unexpected> = values.into_iter().map(found).collect();
+    let mut found = found.ok()?;
+    let covered = array(covered)?;
+    let (covered, []) = covered.as_chunks() else {
+        return None;
+    };
+    for [place, invalidated, expired] in covered {
+        let place = usize::try_from(moment(place)?).ok()?.checked_sub(1)?;
         let known = |at| (at > 0).then_some(WallMillis::new(at));
-        let invalidated = known(moment(&found.next()?)?);
-        let expired = known(moment(&found.next()?)?);
-        entries_read.push(match value {
-            Value::BulkString(bytes) if bytes.len() <= MAX_FRAME => Some(Found {
-                bytes,
-                invalidated,
-                expired,
-            }),
-            Value::Nil => None,
-            _ => return None,
-        });
+        if let Some(found) = found.get_mut(place)? {
+            found.invalidated = known(moment(invalidated)?);
+            found.expired = known(moment(expired)?);
+        }
     }
     Some(Answer {
-        found: entries_read,
+        found,
         marks,
         news,
         cursor: moment(&cursor)?,
@@ -66,6 +62,22 @@ fn array(value: Value) -> Option<Vec<Value>> {
     match value {
         Value::Array(values) => Some(values),
         _ => None,
+    }
+}
+
+/// Nothing that is answered.
+struct Unexpected;
+
+/// An entry, or that there is none.
+fn found(value: Value) -> Result<Option<Found>, Unexpected> {
+    match value {
+        Value::BulkString(bytes) if bytes.len() <= MAX_FRAME => Ok(Some(Found {
+            bytes,
+            invalidated: None,
+            expired: None,
+        })),
+        Value::Nil => Ok(None),
+        _ => Err(Unexpected),
     }
 }
 
@@ -126,7 +138,8 @@ mod tests {
             Value::Int(1),
             Value::Array(vec![bulk(b"\x05\x00\x00\x00\x00\x00\x00\x001795338000001")]),
             Value::Array(vec![bulk(&7_u64.to_le_bytes()), bulk(b"1795338000000")]),
-            Value::Array(vec![bulk(b"frame"), Value::Int(5), Value::Int(0)]),
+            Value::Array(vec![bulk(b"frame"), Value::Nil]),
+            Value::Array(vec![Value::Int(1), Value::Int(5), Value::Int(0)]),
         ]);
         let answer = parse_answer(value, 2).unwrap();
         assert_eq!(answer.lease, LeaseAnswer::Held);
@@ -147,12 +160,12 @@ mod tests {
         assert_eq!(found.bytes, b"frame");
         assert_eq!(found.invalidated, Some(WallMillis::new(5)));
         assert_eq!(found.expired, None);
-        assert_eq!(answer.found[1], None, "cut off by Lua");
+        assert_eq!(answer.found[1], None);
     }
 
     #[test]
     fn anything_else_is_refused() {
-        let answer = |lease, marks, found| {
+        let answer = |lease, marks, found, covered| {
             let news = Value::Array(Vec::new());
             Value::Array(vec![
                 lease,
@@ -160,32 +173,51 @@ mod tests {
                 Value::Int(1),
                 news,
                 marks,
-                found,
+                Value::Array(found),
+                Value::Array(covered),
             ])
         };
         let none = || Value::Array(Vec::new());
+        let one = || vec![bulk(b"frame")];
+        let place = |place| vec![Value::Int(place), Value::Int(1), Value::Int(1)];
+        let (free, other) = (Value::Int(0), Value::Int(3));
+        assert!(parse_answer(answer(free.clone(), none(), one(), place(1)), 1).is_some());
         for (what, value) in [
             ("nothing", Value::Nil),
-            ("another lease", answer(Value::Int(3), none(), none())),
+            ("another lease", answer(other, none(), one(), vec![])),
             (
                 "half a mark",
-                answer(Value::Int(0), Value::Array(vec![bulk(b"")]), none()),
+                answer(free.clone(), Value::Array(vec![bulk(b"")]), one(), vec![]),
             ),
             (
                 "a short scope",
                 answer(
-                    Value::Int(0),
+                    free.clone(),
                     Value::Array(vec![bulk(b"x"), bulk(b"1")]),
-                    none(),
+                    one(),
+                    vec![],
                 ),
             ),
             (
                 "too many entries",
-                answer(Value::Int(0), none(), Value::Array(vec![Value::Nil; 4])),
+                answer(free.clone(), none(), vec![Value::Nil; 2], vec![]),
+            ),
+            (
+                "too few entries",
+                answer(free.clone(), none(), vec![], vec![]),
             ),
             (
                 "a list for a value",
-                answer(Value::Int(0), none(), Value::Array(vec![none()])),
+                answer(free.clone(), none(), vec![none()], vec![]),
+            ),
+            (
+                "half a cover",
+                answer(free.clone(), none(), one(), vec![Value::Int(1)]),
+            ),
+            ("no place", answer(free.clone(), none(), one(), place(0))),
+            (
+                "a place past the end",
+                answer(free, none(), one(), place(2)),
             ),
         ] {
             assert!(parse_answer(value, 1).is_none(), "{what}");

@@ -1,11 +1,13 @@
 //! The two scripts, and how a batch becomes a call of one.
 
+use std::borrow::Cow;
+
 use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection};
 use sha1_smol::Sha1;
 
 use crate::{
     scope::{MAX_MARKS, Scope},
-    tier::{News, ReadBatch, WriteBatch},
+    tier::{Asked, News, ReadBatch, WriteBatch},
 };
 
 /// What both scripts begin with. Times are milliseconds; of a number's 8 bytes the upper two are 0 until the year
@@ -13,8 +15,9 @@ use crate::{
 const COMMON: &str = r"
 local unpack = table.unpack or unpack
 local marks, news, now, all = KEYS[1], KEYS[2], tonumber(ARGV[1]), string.rep('\0', 8)
+local bytes = string.byte
 local function number(text, at)
-  local a, b, c, d, e, f = string.byte(text, at, at + 5)
+  local a, b, c, d, e, f = bytes(text, at, at + 5)
   return a + 256 * (b + 256 * (c + 256 * (d + 256 * (e + 256 * f))))
 end
 local function is_frame(text)
@@ -35,11 +38,14 @@ end
 ";
 
 /// KEYS: marks, news, then the lease if one is asked for, then the entries.
-/// ARGV: now, cursor or -1 for none and -2 for no news, owner or '', milliseconds of the lease, 1 if even where it is fresh, how many
-/// scopes are asked for, those scopes; then for each entry its expiry, how many scopes it has, and these.
-/// Answers: lease, cursor, 1 if the news is complete, news, marks as scope and time in turn, entries as value,
-/// invalidated and expired in turn.
+/// ARGV: now, cursor or -1 for none and -2 for no news, owner or '', milliseconds of the lease, 1 if even where it is fresh, the
+/// scopes that are asked for, 8 bytes each; then what covers the entries, in one: of each how many scopes in two bytes, its expiry, and these.
+/// Answers: lease, cursor, 1 if the news is complete, news, marks as scope and time in turn, entries, and which of these
+/// are covered: place, invalidated and expired in turn.
+///
+/// What is given in one argument is not looked at for entries that are younger than all marks, which most are.
 const READ: &str = r"
+local byte, sub = bytes, string.sub
 local newest = last(marks)
 if not newest then
   newest = now - 1
@@ -58,21 +64,19 @@ if since >= -1 then
     fresh_news = redis.call('ZRANGEBYSCORE', news, '(' .. ARGV[2], '+inf')
   end
 end
-local told = {}
-local at = 6
-local asked = tonumber(ARGV[at])
-for i = at + 1, at + asked do
-  local score = redis.call('ZSCORE', marks, ARGV[i])
+local told, asked = {}, ARGV[6]
+for i = 1, #asked, 8 do
+  local scope = sub(asked, i, i + 7)
+  local score = redis.call('ZSCORE', marks, scope)
   if score then
-    told[#told + 1] = ARGV[i]
+    told[#told + 1] = scope
     told[#told + 1] = score
   end
 end
-at = at + asked + 1
 local leased = ARGV[3] ~= ''
 local first = 3
 if leased then first = 4 end
-local found, values = {}, {}
+local values = {}
 if KEYS[first] then
   values = redis.call('MGET', unpack(KEYS, first))
 end
@@ -81,32 +85,38 @@ local function newer(scope, than)
   if score and tonumber(score) > than then return tonumber(score) end
   return than
 end
-local is_fresh = false
-for i = 1, #KEYS - first + 1 do
-  local value, many = values[i], tonumber(ARGV[at + 1])
-  local invalidated, expired = 0, 0
+local function count(text, at)
+  local a, b = byte(text, at, at + 1)
+  return a + 256 * b
+end
+local covers, at, of = ARGV[7], 1, 1
+local covered, is_fresh = {}, false
+for i, value in ipairs(values) do
   if value and #value >= 72 then
     local created = number(value, 17)
+    local invalidated, expired = 0, 0
     if newest >= created then
-      invalidated = newer(all, 0)
-      for j = at + 2, at + 1 + many do
-        invalidated = newer(ARGV[j], invalidated)
+      while of < i do
+        at = at + 10 + 8 * count(covers, at)
+        of = of + 1
       end
-      local tags = string.byte(value, 7) + 256 * string.byte(value, 8)
+      invalidated = newer(all, 0)
+      for j = 1, count(covers, at) do
+        invalidated = newer(sub(covers, at + 2 + 8 * j, at + 9 + 8 * j), invalidated)
+      end
+      local tags = count(value, 7)
       if tags > 64 then tags = 0 end
       for j = 0, tags - 1 do
-        invalidated = newer(string.sub(value, 65 + 8 * j, 72 + 8 * j), invalidated)
+        invalidated = newer(sub(value, 65 + 8 * j, 72 + 8 * j), invalidated)
       end
-      expired = newer(ARGV[at], 0)
+      expired = newer(sub(covers, at + 2, at + 9), 0)
+      local n = #covered
+      covered[n + 1], covered[n + 2], covered[n + 3] = i, invalidated, expired
     end
     if i == 1 then
       is_fresh = now < number(value, 25) and created > invalidated and created > expired
     end
   end
-  found[3 * i - 2] = value
-  found[3 * i - 1] = invalidated
-  found[3 * i] = expired
-  at = at + 2 + many
 end
 local lease = 0
 if leased and (ARGV[5] == '1' or not is_fresh) then
@@ -118,7 +128,7 @@ if leased and (ARGV[5] == '1' or not is_fresh) then
     lease = 2
   end
 end
-return {lease, cursor, complete, fresh_news, told, found}
+return {lease, cursor, complete, fresh_news, told, values, covered}
 ";
 
 /// KEYS: marks, news, then the lease if one is given back, then entries to write, then entries to delete.
@@ -206,7 +216,7 @@ impl Script {
     }
 
     /// A call with these keys and arguments.
-    fn call<'a>(&'a self, keys: Vec<String>, arguments: Vec<Argument<'a>>) -> Call<'a> {
+    fn call<'a>(&'a self, keys: Vec<Cow<'a, str>>, arguments: Vec<Argument<'a>>) -> Call<'a> {
         Call {
             script: self,
             keys,
@@ -218,6 +228,7 @@ impl Script {
 enum Argument<'a> {
     Number(i64),
     Bytes(&'a [u8]),
+    Packed(Vec<u8>),
     Scope(Scope),
 }
 
@@ -241,9 +252,9 @@ impl Scripts {
 
     pub(super) fn read<'a>(&'a self, batch: &ReadBatch<'a>) -> Call<'a> {
         let lease = batch.lease.zip(batch.entries.first());
-        let mut keys = vec![of_app(batch.app, "~marks"), of_app(batch.app, "~news")];
+        let mut keys = keys(batch.app, batch.entries.len());
         keys.extend(lease.map(|(_, asked)| lease_of(asked.key)));
-        keys.extend(batch.entries.iter().map(|asked| asked.key.to_owned()));
+        keys.extend(batch.entries.iter().map(|asked| Cow::from(asked.key)));
         let news = match batch.news {
             News::None => Argument::Number(-2),
             News::FromNow => Argument::Number(-1),
@@ -253,28 +264,23 @@ impl Scripts {
         let time = wish.map_or(0, |wish| {
             u64::try_from(wish.time.as_millis()).unwrap_or(u64::MAX)
         });
-        let mut arguments = vec![
+        let arguments = vec![
             Argument::millis(batch.now.get()),
             news,
             Argument::Bytes(wish.map_or(&[], |wish| wish.owner.as_bytes())),
             Argument::millis(time.max(1)),
             Argument::Number(wish.map_or(0, |wish| i64::from(wish.even_if_fresh))),
-            Argument::count(batch.scopes.len()),
+            Argument::Packed(packed(batch.scopes).collect()),
+            Argument::Packed(covers(batch.entries)),
         ];
-        arguments.extend(batch.scopes.iter().copied().map(Argument::Scope));
-        for asked in batch.entries {
-            arguments.push(Argument::Scope(asked.expiry));
-            arguments.push(Argument::count(asked.scopes.len()));
-            arguments.extend(asked.scopes.iter().copied().map(Argument::Scope));
-        }
         self.read.call(keys, arguments)
     }
 
     pub(super) fn write<'a>(&'a self, batch: &WriteBatch<'a>) -> Call<'a> {
-        let mut keys = vec![of_app(batch.app, "~marks"), of_app(batch.app, "~news")];
+        let mut keys = keys(batch.app, batch.puts.len() + batch.removes.len());
         keys.extend(batch.release.map(|release| lease_of(release.key)));
-        keys.extend(batch.puts.iter().map(|put| put.key.to_owned()));
-        keys.extend(batch.removes.iter().map(|key| (*key).to_owned()));
+        keys.extend(batch.puts.iter().map(|put| Cow::from(put.key)));
+        keys.extend(batch.removes.iter().map(|key| Cow::from(*key)));
         let owner = batch.release.map_or("", |release| release.owner);
         let mut arguments = vec![
             Argument::millis(batch.now.get()),
@@ -299,23 +305,45 @@ impl Scripts {
     }
 }
 
-/// What an application has one of.
-fn of_app(app: &str, what: &str) -> String {
-    let mut key = String::with_capacity(app.len() + 8);
-    crate::key::encode(app.as_bytes(), &mut key);
-    key.push(':');
-    key.push_str(what);
-    key
+/// The keys of what an application has one of, with room for more.
+fn keys<'a>(app: &str, more: usize) -> Vec<Cow<'a, str>> {
+    let mut keys = Vec::with_capacity(more + 3);
+    for what in ["~marks", "~news"] {
+        let mut key = String::with_capacity(app.len() + 8);
+        crate::key::encode(app.as_bytes(), &mut key);
+        key.push(':');
+        key.push_str(what);
+        keys.push(Cow::from(key));
+    }
+    keys
 }
 
-fn lease_of(key: &str) -> String {
-    format!("{key}:~lease")
+fn lease_of(key: &str) -> Cow<'static, str> {
+    format!("{key}:~lease").into()
+}
+
+fn packed(scopes: &[Scope]) -> impl Iterator<Item = u8> {
+    scopes.iter().flat_map(|scope| scope.get().to_le_bytes())
+}
+
+/// What covers `entries`, as the script reads it.
+fn covers(entries: &[Asked<'_>]) -> Vec<u8> {
+    let len = |asked: &Asked<'_>| 10 + 8 * asked.scopes.len();
+    let mut all = Vec::with_capacity(entries.iter().map(len).sum());
+    for asked in entries {
+        // A scope a part, and no key has so many.
+        let count = u16::try_from(asked.scopes.len()).unwrap_or(u16::MAX);
+        all.extend_from_slice(&count.to_le_bytes());
+        all.extend_from_slice(&asked.expiry.get().to_le_bytes());
+        all.extend(packed(asked.scopes).take(8 * usize::from(count)));
+    }
+    all
 }
 
 /// A call of a script.
 pub(super) struct Call<'a> {
     script: &'a Script,
-    keys: Vec<String>,
+    keys: Vec<Cow<'a, str>>,
     arguments: Vec<Argument<'a>>,
 }
 
@@ -347,11 +375,15 @@ impl Call<'_> {
 
     fn command(&self, name: &str, script: &str) -> Cmd {
         let mut command = redis::cmd(name);
-        command.arg(script).arg(self.keys.len()).arg(&self.keys);
+        command.arg(script).arg(self.keys.len());
+        for key in &self.keys {
+            command.arg(&**key);
+        }
         for argument in &self.arguments {
             match argument {
                 Argument::Number(number) => command.arg(*number),
                 Argument::Bytes(bytes) => command.arg(*bytes),
+                Argument::Packed(bytes) => command.arg(bytes.as_slice()),
                 Argument::Scope(scope) => command.arg(&scope.get().to_le_bytes()),
             };
         }
