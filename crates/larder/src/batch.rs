@@ -1,12 +1,9 @@
 //! Many keys at once: each tier in one trip, and one load for all that is missing.
 
-use std::{
-    collections::{HashMap, HashSet},
-    future::Future,
-    sync::Arc,
-};
+use std::{collections::HashMap, future::Future, sync::Arc};
 
 use futures_util::{FutureExt as _, future::join_all};
+use quick_cache::DefaultHashBuilder;
 
 use crate::{
     decide::{Decision, Freshness},
@@ -22,6 +19,13 @@ use crate::{
 
 /// What a load of many ends as, by key.
 type Outcomes<V, E> = Arc<HashMap<Ident, Outcome<V, E>>>;
+
+/// A key that was asked for and is not in memory, and the place of its value.
+struct Asked<'a, K> {
+    place: usize,
+    ident: Ident,
+    key: &'a K,
+}
 
 impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, V> {
     /// The values of `keys`, in their order, from memory, the tiers, or one call of `load` for all that are
@@ -40,76 +44,92 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
         R: Future<Output = Result<Vec<(K, Loaded<V>)>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let idents: Vec<_> = keys.iter().map(|key| self.ident(key)).collect();
-        let mut served: HashMap<Ident, Option<Cached<V>>> = HashMap::new();
-        let (mut searches, mut originals) = (Vec::new(), Vec::new());
-        let mut seen = HashSet::new();
-        for (ident, key) in idents.iter().zip(keys) {
-            if !seen.insert(ident) {
-                continue;
-            }
+        // The values, and where that of each key is: what is asked for twice is looked for once.
+        let (mut served, mut places) = (Vec::new(), Vec::with_capacity(keys.len()));
+        let mut known: HashMap<Ident, usize, DefaultHashBuilder> = HashMap::default();
+        let (mut asked, mut searches) = (Vec::new(), Vec::new());
+        for key in keys {
+            let next = served.len();
             if let Some(hit) = self.in_memory(key) {
-                served.insert(ident.clone(), Some(hit));
+                served.push(Some(hit));
+                places.push(next);
                 continue;
             }
-            originals.push((ident.clone(), key.clone()));
-            if !self.cache.inner.enabled {
+            let ident = self.ident(key);
+            let place = *known.entry(ident.clone()).or_insert(next);
+            places.push(place);
+            if place != next {
                 continue;
             }
-            match self.look_near(ident.clone()).await {
-                Ok(search) => searches.push(search),
-                Err(error) => report_uncached(&error),
-            }
+            served.push(None);
+            let search = self.search_near(ident.clone()).await;
+            let found = search.is_some();
+            searches.extend(search);
+            asked.push((Asked { place, ident, key }, found));
         }
         Box::pin(self.search_many(&mut searches)).await;
-        Box::pin(self.serve_or_load(searches, originals, load, &mut served)).await?;
-        let of = |ident| served.get(ident).cloned().flatten();
-        Ok(idents.iter().map(of).collect())
+        let mut searches = searches.into_iter();
+        let asked = asked.into_iter().map(|(asked, found)| {
+            let search = if found { searches.next() } else { None };
+            (asked, search)
+        });
+        let asked = asked.collect();
+        Box::pin(self.serve_or_load(asked, load, &mut served)).await?;
+        let value = |place| served.get(place).cloned().flatten();
+        Ok(places.into_iter().map(value).collect())
     }
 
-    /// Serves what was found, and loads the rest of `keys`.
-    #[expect(clippy::vec_box, reason = "they are made and handed on in boxes")]
+    /// What is known of a key in this process; `None` where nothing can be kept.
+    async fn search_near(&self, ident: Ident) -> Option<Box<Search>> {
+        if !self.cache.inner.enabled {
+            return None;
+        }
+        let search = self.look_near(ident).await;
+        search.inspect_err(report_uncached).ok()
+    }
+
+    /// Serves what was found, and loads the rest.
     async fn serve_or_load<F, R, E>(
         &self,
-        searches: Vec<Box<Search>>,
-        keys: Vec<(Ident, K)>,
+        asked: Vec<(Asked<'_, K>, Option<Box<Search>>)>,
         load: F,
-        served: &mut HashMap<Ident, Option<Cached<V>>>,
+        served: &mut [Option<Cached<V>>],
     ) -> Result<(), LoadError<E>>
     where
         F: FnOnce(Vec<K>) -> R + Send + 'static,
         R: Future<Output = Result<Vec<(K, Loaded<V>)>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let mut searches: HashMap<_, _> = searches
-            .into_iter()
-            .map(|search| (search.key.clone(), search))
-            .collect();
-        let (mut wanted, mut waiting) = (Vec::new(), Vec::new());
-        for (ident, key) in keys {
-            let search = searches.get(&ident);
-            let decision = search.map_or(Decision::MISS, |search| search.decision);
-            let value = match (decision, search) {
-                (Decision::Serve(state) | Decision::ServeAndRefresh(state), Some(search)) => {
-                    self.serve(search, state)
-                }
-                _ => None,
+        let (mut wanted, mut texts) = (Vec::new(), HashMap::new());
+        let mut waiting = Vec::new();
+        for (Asked { place, ident, key }, search) in asked {
+            let decision = match &search {
+                Some(search) => search.decision,
+                None => Decision::MISS,
             };
-            if matches!(decision, Decision::Load { .. }) {
-                waiting.push(ident.clone());
+            if let (Decision::Serve(state) | Decision::ServeAndRefresh(state), Some(search)) =
+                (decision, &search)
+                && let Some(served) = served.get_mut(place)
+            {
+                *served = self.serve(search, state);
+            }
+            if matches!(decision, Decision::Serve(_) | Decision::Negative) {
+                continue;
             }
             // What is due is loaded along with what is missing: there is one call either way.
-            if !matches!(decision, Decision::Serve(_) | Decision::Negative) {
-                wanted.push((ident.clone(), key));
+            wanted.push((ident.clone(), key.clone()));
+            texts.extend(
+                search
+                    .iter()
+                    .map(|search| (ident.clone(), search.text.clone())),
+            );
+            if matches!(decision, Decision::Load { .. }) {
+                waiting.push((place, ident, search));
             }
-            served.insert(ident, value);
         }
         if wanted.is_empty() {
             return Ok(());
         }
-        let texts = searches.iter();
-        let texts = texts.map(|(key, search)| (key.clone(), search.text.clone()));
-        let texts = texts.collect();
         let flights = self.fly_many(wanted, texts, load);
         if waiting.is_empty() {
             let all = join_all(flights.into_values());
@@ -119,10 +139,9 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
             }
             return Ok(());
         }
-        for key in waiting {
-            if let Some(flight) = flights.get(&key) {
-                let value = self.landed(flight.clone().await, searches.remove(&key))?;
-                served.insert(key, value);
+        for (place, ident, search) in waiting {
+            if let (Some(flight), Some(served)) = (flights.get(&ident), served.get_mut(place)) {
+                *served = self.landed(flight.clone().await, search)?;
             }
         }
         Ok(())
