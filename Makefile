@@ -77,6 +77,7 @@ fuzz: check-fuzz $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ) ## Fuzz every parser of forei
 bench: check-bench setup $(BENCH_VENV)/$(READY) ## Measure against floors and peers, and write docs/benchmarks.md
 	cargo build --locked --release --bin monitor-runner --bin answer-only --bin quick-monitor
 	cargo bench --locked --workspace --bench monitor-runner
+	@command -v npm > /dev/null && npm ci --silent --prefix benches/cache/peers || echo "no npm: the cache's peers in JavaScript are left out"
 	CARGO_TARGET_DIR=$(CURDIR)/benches/cache/target cargo run --locked --release --manifest-path benches/cache/Cargo.toml
 
 .PHONY: build

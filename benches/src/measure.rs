@@ -25,7 +25,7 @@ impl Samples {
     }
 
     /// The value under which `share` of the samples lie.
-    fn quantile(&self, share: f64) -> f64 {
+    pub fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len().saturating_sub(1);
@@ -79,6 +79,33 @@ impl Page {
             samples.told(unit),
             samples.0.len()
         );
+    }
+
+    /// A section whose table has the ratio of each median to the first one.
+    pub fn comparison(&mut self, title: &str, how: &str, rows: &[(&str, &Samples)], unit: &str) {
+        let _ = write!(
+            self.text,
+            "\n## {title}\n\n{how}\n\n| what | median (p10 to p90) | n | ÷ the first |\n|---|---:|---:|---:|\n"
+        );
+        let first = rows.first().map_or(f64::NAN, |(_, first)| first.median());
+        for (what, samples) in rows {
+            let ratio = samples.median() / first;
+            let (told, n) = (samples.told(unit), samples.0.len());
+            let _ = writeln!(self.text, "| {what} | {told} | {n} | {ratio:.2}× |");
+        }
+    }
+
+    /// A section with a table of anything.
+    pub fn table(&mut self, title: &str, how: &str, head: &[&str], rows: &[Vec<String>]) {
+        let _ = write!(
+            self.text,
+            "\n## {title}\n\n{how}\n\n| {} |\n|{}\n",
+            head.join(" | "),
+            "---|".repeat(head.len())
+        );
+        for row in rows {
+            let _ = writeln!(self.text, "| {} |", row.join(" | "));
+        }
     }
 
     /// States a ratio of medians and whether it is at most, or at least, its goal.

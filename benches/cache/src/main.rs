@@ -1,34 +1,77 @@
-//! The cache against its floors: what the library underneath takes for the same. Names of sections as arguments
-//! measure only those, and write no page.
+//! The cache against its floors and its peers. Names of sections as arguments measure only those, and write no page.
 
-mod near;
+mod data;
+mod disk;
+mod faults;
+mod memory;
+mod outside;
+mod processes;
+mod server;
 mod turns;
+mod zipf;
 
-use std::io::Write as _;
+use std::{alloc::System, io::Write as _};
 
 use benches::measure::Page;
 use local_servers::helper::workspace_root;
+use stats_alloc::StatsAlloc;
+
+/// Counts allocations, which takes all contestants the same few nanoseconds.
+#[global_allocator]
+static ALLOCATOR: StatsAlloc<System> = StatsAlloc::system();
+
+const SECTIONS: [&str; 13] = [
+    "memory",
+    "concurrent",
+    "allocations",
+    "disk",
+    "open",
+    "churn",
+    "server",
+    "batch",
+    "stampede",
+    "outage",
+    "thaw",
+    "skew",
+    "zipf",
+];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    // Cargo adds `--bench`.
-    let wanted: Vec<_> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let wanted: Vec<_> = std::env::args().skip(1).collect();
+    if let Some((processes::CHILD, told)) = wanted
+        .split_first()
+        .map(|(first, rest)| (first.as_str(), rest))
+    {
+        return processes::child(told).await;
+    }
+    let unknown = wanted
+        .iter()
+        .find(|name| !SECTIONS.contains(&name.as_str()));
+    if let Some(unknown) = unknown {
+        anyhow::bail!("there is no section {unknown:?}: give any of {SECTIONS:?}, or none for all");
+    }
     let mut page = Page::default();
-    if is_wanted("memory") {
-        near::memory(&mut page).await?;
-    }
-    if is_wanted("sqlite") {
-        near::sqlite(&mut page).await?;
-    }
-    if is_wanted("redis") {
-        near::redis(&mut page).await?;
-    }
-    if is_wanted("batch") {
-        near::batch(&mut page).await?;
+    for section in SECTIONS {
+        if !wanted.is_empty() && !wanted.iter().any(|name| name == section) {
+            continue;
+        }
+        writeln!(std::io::stderr(), "measuring {section}…")?;
+        match section {
+            "memory" => memory::hit(&mut page).await?,
+            "concurrent" => memory::concurrent(&mut page).await?,
+            "allocations" => memory::allocations(&mut page).await?,
+            "disk" => disk::hit(&mut page).await?,
+            "open" => disk::open(&mut page).await?,
+            "churn" => disk::churn(&mut page).await?,
+            "server" => server::hit(&mut page).await?,
+            "batch" => server::batch(&mut page).await?,
+            "stampede" => processes::stampede(&mut page).await?,
+            "outage" => faults::outage(&mut page).await?,
+            "thaw" => processes::thaw(&mut page).await?,
+            "skew" => faults::skew(&mut page).await?,
+            _ => zipf::ratio(&mut page).await?,
+        }
     }
     let page = if wanted.is_empty() {
         page.write(&workspace_root().join("docs/benchmarks-cache.md"))?

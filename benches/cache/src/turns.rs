@@ -1,8 +1,11 @@
 //! Contestants that take turns, so that whatever slows this machine down slows all of them.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
-use benches::measure::Samples;
+use benches::measure::{Goal, Page, Samples};
 
 /// How many turns each has, after the first, which does not count.
 const TURNS: usize = 15;
@@ -12,17 +15,19 @@ const TURN: Duration = Duration::from_millis(40);
 
 /// One that is measured: what it is called, and what it does a given number of times.
 pub(crate) struct Contestant<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) run: Box<dyn AsyncRun + 'a>,
+    name: &'a str,
+    run: Box<dyn AsyncRun + 'a>,
+    /// What it is to take at most, in times of the first.
+    goal: Option<f64>,
 }
 
 /// Something that can be done many times.
-pub(crate) trait AsyncRun {
-    fn run<'a>(&'a mut self, times: u32) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
+trait AsyncRun {
+    fn run<'a>(&'a mut self, times: u32) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 }
 
 impl<F: AsyncFnMut(u32)> AsyncRun for F {
-    fn run<'a>(&'a mut self, times: u32) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>> {
+    fn run<'a>(&'a mut self, times: u32) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
         Box::pin(self(times))
     }
 }
@@ -33,12 +38,51 @@ impl<'a> Contestant<'a> {
         Self {
             name,
             run: Box::new(run),
+            goal: None,
+        }
+    }
+
+    /// What it is to take at most, in times of the first one.
+    pub(crate) fn goal(self, goal: f64) -> Self {
+        Self {
+            goal: Some(goal),
+            ..self
+        }
+    }
+}
+
+/// Has `contestants` take turns, and writes a section: the first is what the others are measured by. `others` were
+/// measured by somebody else, in the same minute.
+pub(crate) async fn compare(
+    page: &mut Page,
+    (title, how): (&str, &str),
+    mut contestants: Vec<Contestant<'_>>,
+    others: &[(String, Samples)],
+) {
+    let samples = take_turns(&mut contestants).await;
+    let ours = contestants.iter().map(|contestant| contestant.name);
+    let rows: Vec<_> = ours
+        .zip(&samples)
+        .chain(
+            others
+                .iter()
+                .map(|(name, samples)| (name.as_str(), samples)),
+        )
+        .collect();
+    page.comparison(title, how, &rows, "ns");
+    let Some((floor, first)) = rows.first() else {
+        return;
+    };
+    for (contestant, samples) in contestants.iter().zip(&samples) {
+        if let Some(goal) = contestant.goal {
+            let what = format!("{} ÷ {floor}", contestant.name);
+            page.ratio(&what, samples.median() / first.median(), Goal::AtMost(goal));
         }
     }
 }
 
 /// Nanoseconds that one operation of each takes, in their order.
-pub(crate) async fn take_turns(contestants: &mut [Contestant<'_>]) -> Vec<Samples> {
+async fn take_turns(contestants: &mut [Contestant<'_>]) -> Vec<Samples> {
     let mut times = Vec::new();
     for contestant in &mut *contestants {
         let mut many = 1_u32;
