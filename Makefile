@@ -53,6 +53,10 @@ test: setup ## Run all tests, whole functions included
 lint: check-lint $(LINT_VENV)/$(READY) $(TOOLS)/cargo-deny-$(CARGO_DENY) ## Check style, documentation, licences and the template
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	@for feature in "" json lz4 memory redis s3 seal sqlite tls; do \
+		echo "cargo clippy: larder with \"$$feature\" alone"; \
+		cargo clippy --quiet --locked --package larder --no-default-features --features "$$feature" -- --deny warnings || exit 1; \
+	done
 	cargo fmt --manifest-path benches/cache/Cargo.toml --check
 	cargo clippy --locked --manifest-path benches/cache/Cargo.toml -- --deny warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items

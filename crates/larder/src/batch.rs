@@ -3,7 +3,6 @@
 use std::{collections::HashMap, future::Future, sync::Arc};
 
 use futures_util::{FutureExt as _, future::join_all};
-use quick_cache::DefaultHashBuilder;
 
 use crate::{
     decide::{Decision, Freshness},
@@ -11,7 +10,7 @@ use crate::{
     error::LoadError,
     flight::Flight,
     invocation::Shared,
-    key::{Ident, Key},
+    key::{Ident, Key, KeyHasher},
     load::{Outcome, bounded, report_uncached},
     search::Search,
     space::Space,
@@ -46,7 +45,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
     {
         // The values, and where that of each key is: what is asked for twice is looked for once.
         let (mut served, mut places) = (Vec::new(), Vec::with_capacity(keys.len()));
-        let mut known: HashMap<Ident, usize, DefaultHashBuilder> = HashMap::default();
+        let mut known: HashMap<Ident, usize, KeyHasher> = HashMap::default();
         let (mut asked, mut searches) = (Vec::new(), Vec::new());
         for key in keys {
             let next = served.len();

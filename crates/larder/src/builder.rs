@@ -23,7 +23,7 @@ pub struct CacheBuilder {
     app: String,
     enabled: bool,
     clock: Option<Box<dyn Clock>>,
-    memory: Option<u64>,
+    memory: Option<Memory>,
     tiers: Vec<Arc<dyn Tier>>,
     timeout: Duration,
     max_unverified: Duration,
@@ -56,10 +56,11 @@ impl CacheBuilder {
     }
 
     /// Decoded values in memory, for as many bytes as they take encoded, and some more.
+    #[cfg(feature = "memory")]
     #[must_use]
     pub fn memory(self, bytes: u64) -> Self {
         Self {
-            memory: Some(bytes),
+            memory: Memory::new(bytes),
             ..self
         }
     }
@@ -131,7 +132,7 @@ impl CacheBuilder {
                 app: self.app,
                 enabled: self.enabled,
                 clock: self.clock,
-                memory: self.memory.and_then(Memory::new),
+                memory: self.memory,
                 tiers,
                 authority,
                 shares_marks: shared.is_some(),

@@ -313,6 +313,7 @@ impl fmt::Debug for Cache {
     }
 }
 
+#[cfg(feature = "memory")]
 #[cfg(test)]
 #[path = "cache_tests/mod.rs"]
 mod tests;

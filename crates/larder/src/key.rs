@@ -114,6 +114,12 @@ fn length(part: &[u8]) -> u32 {
     u32::try_from(part.len()).unwrap_or(u32::MAX)
 }
 
+/// Hashes keys, seeded anew in every process.
+#[cfg(feature = "memory")]
+pub(crate) type KeyHasher = quick_cache::DefaultHashBuilder;
+#[cfg(not(feature = "memory"))]
+pub(crate) type KeyHasher = std::hash::RandomState;
+
 /// Hashes a key as it writes itself.
 pub(crate) struct Hashing<H>(pub(crate) H);
 

@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(feature = "memory"),
+    expect(dead_code, reason = "what only a hit in memory takes")
+)]
 
 mod ask;
 mod batch;
@@ -16,6 +20,7 @@ mod failures;
 mod flight;
 pub mod frame;
 mod guard;
+mod held;
 mod invocation;
 mod judge;
 mod key;
@@ -23,6 +28,7 @@ mod keyspace;
 mod life;
 mod load;
 mod lock;
+#[cfg_attr(not(feature = "memory"), path = "no_memory.rs")]
 mod memory;
 mod pack;
 mod policy;

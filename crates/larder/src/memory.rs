@@ -7,18 +7,18 @@
 use std::{
     any::Any,
     cell::RefCell,
+    fmt,
     hash::{BuildHasher, Hash, Hasher},
     sync::Arc,
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, Weighter, unsync};
+use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, unsync};
 
 use crate::{
     clock::WallMillis,
-    key::{Comparing, Hashing, Ident, Key},
-    life::Life,
-    scope::Scope,
+    held::Held,
+    key::{Comparing, Hashing, Ident, Key, KeyHasher},
     stats::Tally,
 };
 
@@ -30,7 +30,7 @@ const OVERHEAD: u64 = 256;
 pub(crate) struct Memory {
     /// As many as there are processors, so that they seldom meet; to the next power of two.
     shards: Box<[Mutex<Shard>]>,
-    hasher: DefaultHashBuilder,
+    hasher: KeyHasher,
 }
 
 type Shard = unsync::Cache<Stored, Held, ByBytes, Hashed, Kept>;
@@ -122,42 +122,6 @@ impl Lifecycle<Stored, Held> for Kept {
     }
 }
 
-/// A decoded entry of any type.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    /// `None` where it says that there is no value.
-    pub(crate) value: Option<Arc<dyn Any + Send + Sync>>,
-    pub(crate) life: Life,
-    /// Until when it is served without a second thought: it is fresh, and not due for a refresh.
-    pub(crate) quiet_until: WallMillis,
-    /// When the tier that keeps the marks was asked about it.
-    pub(crate) checked: WallMillis,
-    /// Which of the marks that are known were looked at.
-    pub(crate) generation: u64,
-    pub(crate) labels: Option<Arc<Labels>>,
-    /// The bytes of its frame.
-    pub(crate) weight: u32,
-}
-
-/// A value whose type its keyspace knows.
-pub(crate) fn erased<V: Send + Sync + 'static>(value: V) -> Arc<dyn Any + Send + Sync> {
-    Arc::new(value)
-}
-
-/// What few entries have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Labels {
-    pub(crate) tags: Vec<Scope>,
-    pub(crate) etag: Option<Arc<str>>,
-}
-
-impl Labels {
-    /// Labels, where there are any.
-    pub(crate) fn new(tags: Vec<Scope>, etag: Option<Arc<str>>) -> Option<Arc<Self>> {
-        (!tags.is_empty() || etag.is_some()).then(|| Arc::new(Self { tags, etag }))
-    }
-}
-
 #[derive(Clone)]
 struct ByBytes;
 
@@ -190,7 +154,7 @@ impl Memory {
         };
         Some(Self {
             shards: (0..count).map(|_| shard()).collect(),
-            hasher: DefaultHashBuilder::default(),
+            hasher: KeyHasher::default(),
         })
     }
 
@@ -306,12 +270,18 @@ impl Memory {
     }
 }
 
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::policy::Policy;
+    use crate::{life::Life, policy::Policy};
 
     const NOW: WallMillis = WallMillis::new(1_795_338_000_000);
 

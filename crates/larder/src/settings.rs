@@ -229,9 +229,15 @@ impl CacheSettings {
         }
         for backend in &self.backends {
             let tier = match backend {
+                #[cfg(feature = "memory")]
                 Backend::Memory => {
                     builder = builder.memory(self.memory);
                     continue;
+                }
+                #[cfg(not(feature = "memory"))]
+                Backend::Memory => {
+                    let _ = self.memory;
+                    None
                 }
                 Backend::Sqlite | Backend::Redis => self.tier(*backend, app).map_err(invalid)?,
                 Backend::S3 => s3.cloned(),
@@ -319,6 +325,7 @@ impl fmt::Debug for CacheSettings {
     }
 }
 
+#[cfg(feature = "memory")]
 #[cfg(test)]
 mod tests {
     use super::*;
