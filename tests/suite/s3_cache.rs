@@ -1,6 +1,12 @@
 //! The cache in a bucket: the suite that every tier passes, and objects that others can read.
 
-use std::{cell::Cell, convert::Infallible, time::Duration};
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aws_sdk_s3::primitives::ByteStream;
 use larder::{
@@ -9,6 +15,10 @@ use larder::{
 };
 use local_aws::moto::Moto;
 use serde_json::json;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+};
 
 const POLICY: Policy = Policy::fresh(Duration::from_mins(1)).refresh(Refresh::Never);
 static REPORTS: Keyspace<(String, String), serde_json::Value> =
@@ -159,4 +169,94 @@ async fn of_two_processes_one_loads_and_the_other_waits_for_the_object() {
         (second.value.as_str(), second.source),
         ("first", Source::Tier("s3"))
     );
+}
+
+/// What was put, by its path: its metadata as headers, and its body.
+type Objects = Arc<Mutex<HashMap<String, (String, Vec<u8>)>>>;
+
+/// Answers one request as S3 does: what is not there is refused with `code`.
+async fn answer(client: TcpStream, objects: Objects, code: &str) {
+    let mut client = BufReader::new(client);
+    let (mut request, mut metadata, mut length) = (String::new(), String::new(), 0);
+    client.read_line(&mut request).await.unwrap();
+    loop {
+        let mut line = String::new();
+        client.read_line(&mut line).await.unwrap();
+        let Some((name, value)) = line.split_once(':') else {
+            break;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().unwrap(),
+            name if name.starts_with("x-amz-meta-") => metadata.push_str(&line),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    client.read_exact(&mut body).await.unwrap();
+    let mut words = request.split(' ');
+    let (method, path) = (words.next().unwrap(), words.next().unwrap());
+    let path = path.split('?').next().unwrap().to_owned();
+    let found = objects.lock().unwrap().get(&path).cloned();
+    let (status, headers, body) = match (method, found) {
+        ("PUT", _) => {
+            objects.lock().unwrap().insert(path, (metadata, body));
+            ("200 OK", String::new(), Vec::new())
+        }
+        (_, Some((metadata, body))) => ("200 OK", metadata, body),
+        ("HEAD", None) => ("403 Forbidden", String::new(), Vec::new()),
+        (_, None) => {
+            let said = format!("<Error><Code>{code}</Code><Message>No</Message></Error>");
+            ("403 Forbidden", String::new(), said.into_bytes())
+        }
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{headers}etag: \"1\"\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    client.write_all(&body).await.unwrap();
+    client.shutdown().await.unwrap();
+}
+
+/// A client of a bucket that may be read and written, but not listed: moto has no such thing.
+async fn unlistable(moto: &Moto, code: &'static str) -> aws_sdk_s3::Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let objects = Objects::default();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            client.set_nodelay(true).unwrap();
+            tokio::spawn(answer(client, Arc::clone(&objects), code));
+        }
+    });
+    let config = moto.s3().await.config().to_builder().endpoint_url(url);
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
+#[tokio::test]
+async fn without_the_right_to_list_what_is_not_there_is_a_miss_and_a_wrong_key_is_none() {
+    let moto = Moto::start().unwrap();
+    let key = ("D05.SI".to_owned(), "2026-11-21".to_owned());
+    let load = |_: Load<_>| async { Ok::<_, Infallible>(Loaded::from(json!({"price": 7}))) };
+    let errors = |cache: &Cache| cache.snapshot().tiers[0].counts.errors;
+
+    let client = unlistable(&moto, "AccessDenied").await;
+    let cache = cache(S3::new(client, "bucket", ""));
+    let reports = cache.space(&REPORTS);
+    let missed = reports.get(&key).await;
+    assert!(matches!(missed, Ok(Lookup::Miss)), "{missed:?}");
+    let loaded = reports.get_or_load(&key, load).await.unwrap().unwrap();
+    assert_eq!(loaded.source, Source::Origin);
+    let kept = reports.get(&key).await.unwrap().hit().unwrap();
+    assert_eq!(kept.source, Source::Tier("s3"));
+    assert_eq!(errors(&cache), 0);
+
+    let client = unlistable(&moto, "InvalidAccessKeyId").await;
+    let cache = self::cache(S3::new(client, "bucket", ""));
+    let reports = cache.space(&REPORTS);
+    let Err(larder::Error::Tier(error)) = reports.get(&key).await else {
+        panic!("a wrong key was taken for a miss");
+    };
+    assert!(!error.is_retryable(), "{error}");
+    assert!(errors(&cache) > 0);
 }
