@@ -14,7 +14,10 @@ use std::{
 use larder::{
     Cache, Entry, Keyspace, Load, Loaded, Lookup, MAX_MARKS, Policy, Refresh, Scope, Source,
     testing::{ManualClock, conformance},
-    tier::redis::{Redis, RedisOptions},
+    tier::{
+        News, ReadBatch, Tier as _,
+        redis::{Redis, RedisOptions},
+    },
 };
 use local_servers::redis::Redis as Server;
 use tokio::{
@@ -82,6 +85,94 @@ async fn a_redis_server_passes_the_suite_of_all_tiers() {
     })
     .await;
     assert!(database.get() >= 7);
+}
+
+/// So many reads of nothing, which find nothing that a mark may cover.
+async fn quieted(tier: Redis) -> Redis {
+    let batch = ReadBatch {
+        app: "quiet",
+        now: larder::Clock::now(&larder::SystemClock),
+        entries: &[],
+        scopes: &[],
+        news: News::None,
+        lease: None,
+    };
+    for _ in 0..10 {
+        tier.read(batch).await.unwrap();
+    }
+    tier
+}
+
+#[tokio::test]
+async fn a_redis_server_passes_the_suite_where_plain_commands_do() {
+    let server = Server::start().unwrap();
+    let database = Cell::new(0);
+    conformance(async || {
+        database.set(database.get() + 1);
+        quieted(tier(&format!("{}/{}", server.url(), database.get()))).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn plain_commands_do_until_something_newer_may_cover_what_is_read() {
+    let server = Server::start().unwrap();
+    let writer = cache(&server.url());
+    let entry = || Entry::new("value".to_owned()).tags(["a"]);
+    let texts = writer.space(&TEXTS);
+    assert!(
+        texts
+            .put("key", entry().into())
+            .await
+            .unwrap()
+            .is_complete()
+    );
+    let proxy = Counting::before(server.port()).await;
+    let reader = cache(&proxy.url);
+    let here = reader.space(&TEXTS);
+    let trips = async || {
+        let before = proxy.requests();
+        let found = here.get("key").await.unwrap().hit().is_some();
+        (found, proxy.requests() - before)
+    };
+    for _ in 0..10 {
+        assert!(trips().await.0);
+    }
+    let commands = ask(server.port(), "INFO commandstats").await;
+    assert!(commands.contains("cmdstat_mget"), "{commands}");
+    let scripts = async || {
+        let stats = ask(server.port(), "INFO commandstats").await;
+        let calls = stats.split("cmdstat_evalsha:calls=").nth(1).unwrap();
+        calls.split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    let before = scripts().await;
+    assert_eq!(trips().await, (true, 1));
+    assert_eq!(scripts().await, before, "no script any more");
+
+    // It covers something else, but only the script can tell.
+    assert!(writer.invalidate([Scope::tag("b")]).await.is_complete());
+    assert_eq!(trips().await, (true, 2));
+    for _ in 0..20 {
+        assert_eq!(trips().await, (true, 1));
+    }
+    assert!(writer.invalidate([Scope::tag("a")]).await.is_complete());
+    assert_eq!(trips().await, (false, 1));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(
+        texts
+            .put("key", entry().into())
+            .await
+            .unwrap()
+            .is_complete()
+    );
+    for _ in 0..10 {
+        assert!(trips().await.0);
+    }
+    let before = scripts().await;
+    assert_eq!(trips().await, (true, 1));
+    assert_eq!(scripts().await, before, "plain commands again");
+    assert!(writer.invalidate([Scope::tag("a")]).await.is_complete());
+    assert_eq!(trips().await, (false, 2), "it is not served once more");
 }
 
 #[tokio::test]

@@ -226,6 +226,13 @@ pub fn tags(bytes: &[u8]) -> impl Iterator<Item = u64> {
     tags.iter().take(many).map(|tag| u64::from_le_bytes(*tag))
 }
 
+/// When what may be a frame was written.
+#[must_use]
+pub fn created(bytes: &[u8]) -> Option<WallMillis> {
+    let at = Reader(bytes.get(CREATED_AT..)?).number()?;
+    Some(WallMillis::new(at))
+}
+
 /// The schema of what may be a frame.
 #[must_use]
 pub fn schema_of(bytes: &[u8]) -> Option<u64> {

@@ -2,7 +2,8 @@
 //!
 //! - **One round trip** for any batch: values, the marks that cover them, all news of invalidations, and the
 //!   lease, by one script. It declares every key that it touches, as `DragonflyDB` asks for, and uses commands
-//!   that all three have.
+//!   that all three have. While all that is read is younger than the newest mark, [plain] commands do, which are sent
+//!   at once; only the first read after that has changed takes a second trip.
 //! - **Connected when first used**, and anew after half a minute without use: a connection that slept
 //!   through a freeze may be dead without knowing. What fails on a connection that was used before is
 //!   tried again on a fresh one, at once; then with growing pauses.
@@ -14,26 +15,36 @@
 
 mod answer;
 mod connection;
+mod plain;
 mod script;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use redis::{ConnectionInfo, IntoConnectionInfo as _, RedisError, ServerErrorKind};
 
-pub use self::answer::parse_answer;
-use self::{connection::Pool, script::Scripts};
+pub use self::{answer::parse_answer, plain::parse_plain_answer};
+use self::{connection::Pool, plain::Plain, script::Scripts};
 use crate::tier::{
     Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch,
 };
 
 const NAME: &str = "redis";
 
+/// After so many quiet reads in a row the next one most likely is, too.
+const QUIET: u32 = 8;
+
 /// Entries on a server.
 pub struct Redis {
     pool: Pool,
     scripts: Scripts,
+    /// How many reads in a row had only entries that are younger than the newest mark.
+    quiet: AtomicU32,
     address: String,
 }
 
@@ -100,18 +111,32 @@ impl Redis {
         Ok(Self {
             pool,
             scripts: Scripts::new(),
+            quiet: AtomicU32::new(0),
             address: shown,
         })
     }
 
     async fn read_batch(&self, batch: &ReadBatch<'_>) -> Result<Answer, TierError> {
+        let is_quiet = self.quiet.load(Ordering::Relaxed) >= QUIET;
+        if is_quiet && batch.lease.is_none() && batch.scopes.is_empty() {
+            let plain = Plain::new(batch);
+            let value = self.pool.run(&plain, batch.now).await;
+            let value = value.map_err(|error| tier_error(&error))?;
+            if let Some(answer) = plain.parse(value) {
+                return Ok(answer);
+            }
+        }
         let call = self.scripts.read(batch);
         let value = self.pool.run(&call, batch.now).await;
         let value = value.map_err(|error| tier_error(&error))?;
-        parse_answer(value, batch.entries.len()).ok_or_else(|| {
+        let (answer, quiet) = answer::parse(value, batch.entries.len()).ok_or_else(|| {
             TierError::new(NAME, TierErrorKind::Failed)
                 .because("it answered something else than was asked")
-        })
+        })?;
+        let reads = self.quiet.load(Ordering::Relaxed).saturating_add(1);
+        self.quiet
+            .store(if quiet { reads } else { 0 }, Ordering::Relaxed);
+        Ok(answer)
     }
 }
 

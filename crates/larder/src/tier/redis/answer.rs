@@ -15,6 +15,11 @@ const MAX_FRAME: usize = MAX_PAYLOAD + MAX_ETAG + 1024;
 /// What the reading script has answered for so many entries; `None` if that is nothing that it answers.
 #[must_use]
 pub fn parse_answer(value: Value, entries: usize) -> Option<Answer> {
+    parse(value, entries).map(|(answer, _)| answer)
+}
+
+/// The same, and whether all entries are younger than the newest mark.
+pub(super) fn parse(value: Value, entries: usize) -> Option<(Answer, bool)> {
     let [lease, cursor, complete, news, marks, values, covered] =
         <[Value; 7]>::try_from(array(value)?).ok()?;
     let lease = match lease {
@@ -40,6 +45,7 @@ pub fn parse_answer(value: Value, entries: usize) -> Option<Answer> {
     let (covered, []) = covered.as_chunks() else {
         return None;
     };
+    let quiet = covered.is_empty();
     for [place, invalidated, expired] in covered {
         let place = usize::try_from(moment(place)?).ok()?.checked_sub(1)?;
         let known = |at| (at > 0).then_some(WallMillis::new(at));
@@ -48,17 +54,18 @@ pub fn parse_answer(value: Value, entries: usize) -> Option<Answer> {
             found.expired = known(moment(expired)?);
         }
     }
-    Some(Answer {
+    let answer = Answer {
         found,
         marks,
         news,
         cursor: moment(&cursor)?,
         complete: moment(&complete)? == 1,
         lease,
-    })
+    };
+    Some((answer, quiet))
 }
 
-fn array(value: Value) -> Option<Vec<Value>> {
+pub(super) fn array(value: Value) -> Option<Vec<Value>> {
     match value {
         Value::Array(values) => Some(values),
         _ => None,
@@ -66,10 +73,10 @@ fn array(value: Value) -> Option<Vec<Value>> {
 }
 
 /// Nothing that is answered.
-struct Unexpected;
+pub(super) struct Unexpected;
 
 /// An entry, or that there is none.
-fn found(value: Value) -> Result<Option<Found>, Unexpected> {
+pub(super) fn found(value: Value) -> Result<Option<Found>, Unexpected> {
     match value {
         Value::BulkString(bytes) if bytes.len() <= MAX_FRAME => Ok(Some(Found {
             bytes,
@@ -102,14 +109,14 @@ fn mark([scope, at]: &[Value; 2]) -> Option<Mark> {
     parse_mark(scope, at)
 }
 
-fn parse_mark(scope: &[u8], at: u64) -> Option<Mark> {
+pub(super) fn parse_mark(scope: &[u8], at: u64) -> Option<Mark> {
     Some(Mark {
         scope: Scope::from_raw(u64::from_le_bytes(scope.try_into().ok()?)),
         at: WallMillis::new(at),
     })
 }
 
-fn digits(text: &[u8]) -> Option<u64> {
+pub(super) fn digits(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 

@@ -14,12 +14,18 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
-use super::{RedisOptions, script::Call};
+use super::RedisOptions;
 use crate::clock::WallMillis;
 
 /// A connection that was not used for so long is not trusted: servers, load balancers and NAT gateways drop
 /// idle ones, and a frozen process does not hear of it.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// What can be asked of a server, again if need be.
+pub(super) trait Request {
+    /// Asks it on `connection`, which has been `used` before or has not.
+    async fn on(&self, connection: &mut MultiplexedConnection, used: bool) -> RedisResult<Value>;
+}
 
 /// Connections to one server, taken in turn.
 pub(super) struct Pool {
@@ -64,12 +70,12 @@ impl Pool {
         })
     }
 
-    /// Makes one call, trying again where the connection was the matter.
-    pub(super) async fn run(&self, call: &Call<'_>, now: WallMillis) -> RedisResult<Value> {
+    /// Makes one request, trying again where the connection was the matter.
+    pub(super) async fn run(&self, request: &impl Request, now: WallMillis) -> RedisResult<Value> {
         let mut pauses = None;
         loop {
             let slot = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len();
-            let (result, was_reused) = self.attempt(slot, call, now).await;
+            let (result, was_reused) = self.attempt(slot, request, now).await;
             let error = match result {
                 Ok(value) => return Ok(value),
                 Err(error) if !error.is_io_error() => return Err(error),
@@ -99,7 +105,7 @@ impl Pool {
     async fn attempt(
         &self,
         slot: usize,
-        call: &Call<'_>,
+        request: &impl Request,
         now: WallMillis,
     ) -> (RedisResult<Value>, bool) {
         let lent = match self.lend(slot, now).await {
@@ -112,7 +118,7 @@ impl Pool {
             self.options.timeout
         };
         let mut connection = lent.connection;
-        let result = in_time(time, call.on(&mut connection, lent.reused)).await;
+        let result = in_time(time, request.on(&mut connection, lent.reused)).await;
         if result.as_ref().is_err_and(RedisError::is_io_error) {
             self.discard(slot, lent.number).await;
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection};
 use sha1_smol::Sha1;
 
+use super::connection::Request;
 use crate::{
     scope::{MAX_MARKS, Scope},
     tier::{Asked, News, ReadBatch, WriteBatch},
@@ -308,14 +309,22 @@ impl Scripts {
 /// The keys of what an application has one of, with room for more.
 fn keys<'a>(app: &str, more: usize) -> Vec<Cow<'a, str>> {
     let mut keys = Vec::with_capacity(more + 3);
-    for what in ["~marks", "~news"] {
-        let mut key = String::with_capacity(app.len() + 8);
-        crate::key::encode(app.as_bytes(), &mut key);
-        key.push(':');
-        key.push_str(what);
-        keys.push(Cow::from(key));
-    }
+    keys.extend([MARKS, NEWS].map(|what| Cow::from(key_of(app, what))));
     keys
+}
+
+/// Where an application's marks are.
+pub(super) const MARKS: &str = "~marks";
+/// Where its news is.
+pub(super) const NEWS: &str = "~news";
+
+/// The key of what an application has one of.
+pub(super) fn key_of(app: &str, what: &str) -> String {
+    let mut key = String::with_capacity(app.len() + 8);
+    crate::key::encode(app.as_bytes(), &mut key);
+    key.push(':');
+    key.push_str(what);
+    key
 }
 
 fn lease_of(key: &str) -> Cow<'static, str> {
@@ -347,14 +356,10 @@ pub(super) struct Call<'a> {
     arguments: Vec<Argument<'a>>,
 }
 
-impl Call<'_> {
+impl Request for Call<'_> {
     /// Makes it. The script itself is sent along on a connection that is new, and where the server has
     /// forgotten it: so it is one round trip all but always.
-    pub(super) async fn on(
-        &self,
-        connection: &mut MultiplexedConnection,
-        known: bool,
-    ) -> RedisResult<Value> {
+    async fn on(&self, connection: &mut MultiplexedConnection, known: bool) -> RedisResult<Value> {
         if known {
             let by_hash = self.command("EVALSHA", &self.script.hash);
             match connection
@@ -372,7 +377,9 @@ impl Call<'_> {
             .await
             .and_then(checked)
     }
+}
 
+impl Call<'_> {
     fn command(&self, name: &str, script: &str) -> Cmd {
         let mut command = redis::cmd(name);
         command.arg(script).arg(self.keys.len());
