@@ -1,5 +1,6 @@
 //! The cache against its floors and its peers. Names of sections as arguments measure only those, and write no page.
 
+mod allocations;
 mod data;
 mod disk;
 mod faults;
@@ -10,15 +11,13 @@ mod server;
 mod turns;
 mod zipf;
 
-use std::{alloc::System, io::Write as _};
+use std::io::Write as _;
 
 use benches::measure::Page;
 use local_servers::helper::workspace_root;
-use stats_alloc::StatsAlloc;
 
-/// Counts allocations, which takes all contestants the same few nanoseconds.
 #[global_allocator]
-static ALLOCATOR: StatsAlloc<System> = StatsAlloc::system();
+static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 const SECTIONS: [&str; 13] = [
     "memory",

@@ -9,6 +9,7 @@ use multi_tier_cache::{CacheBackend as _, MokaCache, MokaCacheConfig};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
+    allocations::{begin, end},
     data::{HOUR, filled, keys, round, value},
     outside,
     turns::{Contestant, compare},
@@ -230,12 +231,11 @@ pub(crate) async fn allocations(page: &mut Page) -> anyhow::Result<()> {
     macro_rules! count {
         ($name:literal, $hit:expr) => {{
             let _ = black_box(&$hit);
-            let before = crate::ALLOCATOR.stats();
+            begin();
             for _ in 0..1_000 {
                 let _ = black_box(&$hit);
             }
-            let after = crate::ALLOCATOR.stats() - before;
-            let each = after.allocations.saturating_add(500) / 1_000;
+            let each = end().saturating_add(500) / 1_000;
             rows.push(vec![$name.to_owned(), each.to_string()]);
         }};
     }
