@@ -344,7 +344,7 @@ fn pages(dir: &Path) -> Vec<PathBuf> {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let foreign = name.starts_with('.') || ["node_modules", "target"].contains(&&*name);
+        let foreign = name.starts_with('.') || ["node_modules", "target"].contains(&name);
         if path.is_dir() && !foreign {
             pages.extend(self::pages(&path));
         } else if path.extension().is_some_and(|extension| extension == "md") {

@@ -410,9 +410,8 @@ async fn where_the_marks_were_evicted_nothing_older_is_served() {
     let server = Server::start().unwrap();
     let clock = ManualClock::new();
     let process = || {
-        Cache::builder("app")
+        patient(&server.url())
             .memory(1 << 20)
-            .tier(tier(&server.url()))
             .clock(clock.clone())
             .build()
     };
@@ -439,13 +438,7 @@ async fn where_the_marks_were_evicted_nothing_older_is_served() {
 async fn marks_on_a_server_are_bounded_and_none_is_forgotten() {
     let server = Server::start().unwrap();
     let clock = ManualClock::new();
-    let process = || {
-        let tier = tier(&server.url());
-        Cache::builder("app")
-            .tier(tier)
-            .clock(clock.clone())
-            .build()
-    };
+    let process = || patient(&server.url()).clock(clock.clone()).build();
     let cache = process();
     let entry = Entry::new("old".to_owned()).tags(["0"]);
     let _ = cache.space(&TEXTS).put("key", entry.into()).await.unwrap();

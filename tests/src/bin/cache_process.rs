@@ -49,8 +49,14 @@ async fn main() -> ExitCode {
 }
 
 fn cache(url: &str) -> Cache {
-    let builder = Cache::builder("processes").memory(1 << 20);
-    match Redis::new(url, RedisOptions::default()) {
+    // Fifty of them on two cores: waiting for one's turn is no fault of the server's.
+    let timeout = Duration::from_secs(4);
+    let options = RedisOptions {
+        timeout,
+        ..RedisOptions::default()
+    };
+    let builder = Cache::builder("processes").memory(1 << 20).timeout(timeout);
+    match Redis::new(url, options) {
         Ok(redis) => builder.tier(redis).build(),
         Err(error) => {
             say(&json!({ "error": error.to_string() }));

@@ -145,11 +145,7 @@ local at = 5 + 2 * (many + told)
 local puts = tonumber(ARGV[at])
 at = at + 1
 if (many > 0 or puts > 0) and not redis.call('ZSCORE', marks, all) then
-  local before = now
-  for i = 0, puts - 1 do
-    before = math.min(before, tonumber(ARGV[at + 3 * i]))
-  end
-  mark(all, before - 1)
+  mark(all, now - 1)
   keep(marks)
 end
 for i = 1, many do
