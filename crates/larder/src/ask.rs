@@ -126,7 +126,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             search.best = Some(Candidate {
                 held: Held { checked, ..held },
                 tier: Some(index),
-                frame: Some(Arc::new(found.bytes)),
+                frame: (index > 0).then(|| Arc::new(found.bytes)),
                 invalidated: found.invalidated,
                 expired: found.expired,
                 doubtful: false,

@@ -55,6 +55,9 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
                 continue;
             }
             let ident = self.ident(key);
+            if known.is_empty() {
+                known.reserve(keys.len());
+            }
             let place = *known.entry(ident.clone()).or_insert(next);
             places.push(place);
             if place != next {

@@ -47,7 +47,7 @@ pub(crate) struct Candidate {
     pub(crate) held: Held,
     /// The place of the tier that it was found in; `None` for memory.
     pub(crate) tier: Option<usize>,
-    /// Its frame, where it came from a tier.
+    /// Its frame, where there are tiers nearer than the one that it came from.
     pub(crate) frame: Option<Arc<Vec<u8>>>,
     pub(crate) invalidated: Option<WallMillis>,
     pub(crate) expired: Option<WallMillis>,

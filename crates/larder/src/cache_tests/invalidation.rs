@@ -55,6 +55,45 @@ async fn an_invalidation_is_seen_here_at_once_and_elsewhere_soon() {
 }
 
 #[tokio::test]
+async fn deleting_a_deployment_removes_every_key_of_it() {
+    static STATES: Keyspace<(String, String), u64> = Keyspace::new("states", 1, PLAIN);
+    static LOGS: Keyspace<(String, u64), u64> = Keyspace::new("logs", 1, PLAIN);
+    let world = World::new();
+    let (here, there) = (world.process(), world.process());
+    let key = |deployment: &str, part: &str| (deployment.to_owned(), part.to_owned());
+    let (deleted, others) = ("d1", ["d", "d10", "d1:config", "d*", "*"]);
+    let parts = ["config", "status", "", "*"];
+    let (states, logs) = (here.space(&STATES), here.space(&LOGS));
+    for deployment in std::iter::once(deleted).chain(others) {
+        for part in parts {
+            let _ = states.put(&key(deployment, part), 7.into()).await.unwrap();
+        }
+        let _ = logs
+            .put(&(deployment.to_owned(), 1), 7.into())
+            .await
+            .unwrap();
+    }
+    world.clock.advance(SECOND);
+    let scopes = [STATES.under(deleted), LOGS.under(deleted)];
+    assert!(here.invalidate(scopes).await.is_complete());
+    for process in [here, there, world.process()] {
+        let (states, logs) = (process.space(&STATES), process.space(&LOGS));
+        for deployment in std::iter::once(deleted).chain(others) {
+            for part in parts {
+                let found = states.get(&key(deployment, part)).await.unwrap().hit();
+                assert_eq!(
+                    found.is_some(),
+                    deployment != deleted,
+                    "{deployment} {part}"
+                );
+            }
+            let found = logs.get(&(deployment.to_owned(), 1)).await.unwrap().hit();
+            assert_eq!(found.is_some(), deployment != deleted, "{deployment}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_was_removed_put_or_expired_elsewhere_is_noticed() {
     let world = World::new();
     let here = world.process().space(&STALE);
