@@ -78,7 +78,7 @@ fuzz: check-fuzz $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ) ## Fuzz every parser of forei
 	done
 
 .PHONY: bench
-bench: check-bench setup $(BENCH_VENV)/$(READY) ## Measure against floors and peers, and write docs/benchmarks.md
+bench: check-bench setup $(BENCH_VENV)/$(READY) ## Measure against floors and peers, and write docs/benchmarks*.md
 	cargo build --locked --release --bin monitor-runner --bin answer-only --bin quick-monitor
 	cargo bench --locked --workspace --bench monitor-runner
 	@command -v npm > /dev/null && npm ci --silent --prefix benches/cache/peers || echo "no npm: the cache's peers in JavaScript are left out"
