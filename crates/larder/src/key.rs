@@ -120,14 +120,14 @@ pub(crate) type KeyHasher = quick_cache::DefaultHashBuilder;
 #[cfg(not(feature = "memory"))]
 pub(crate) type KeyHasher = std::hash::RandomState;
 
-/// Hashes a key as it writes itself.
+/// Hashes a key as it writes itself: all its parts as one, since those that differ only in where they part are
+/// told apart when they are compared.
 pub(crate) struct Hashing<H>(pub(crate) H);
 
 impl<H: Hasher> KeyWriter for Hashing<H> {
     #[inline]
     fn bytes(&mut self, part: &[u8]) -> &mut Self {
         self.0.write(part);
-        self.0.write_u32(length(part));
         self
     }
 }

@@ -256,9 +256,9 @@ impl Memory {
     #[inline(always)]
     fn seek<'a, K: Key + ?Sized>(&self, schema: u64, key: &'a K) -> (usize, Sought<'a, K>) {
         let mut hashing = Hashing(self.hasher.build_hasher());
-        hashing.0.write_u64(schema);
         key.write(&mut hashing);
-        let hash = hashing.0.finish();
+        // A schema's fingerprint is a hash itself.
+        let hash = hashing.0.finish() ^ schema;
         // Neither the bits that a map's slots are told apart by nor those that they are found by.
         let index = usize::try_from(hash >> 40).unwrap_or(0) & (self.shards.len() - 1);
         (index, Sought { hash, schema, key })
