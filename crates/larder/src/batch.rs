@@ -19,11 +19,14 @@ use crate::{
 /// What a load of many ends as, by key.
 type Outcomes<V, E> = Arc<HashMap<Ident, Outcome<V, E>>>;
 
-/// A key that was asked for and is not in memory, and the place of its value.
+/// A key that was asked for and is not in memory.
 struct Asked<'a, K> {
-    place: usize,
-    ident: Ident,
     key: &'a K,
+    ident: Ident,
+    /// Where its value goes.
+    place: usize,
+    /// What was found; `None` where nothing can be kept.
+    search: Option<Box<Search>>,
 }
 
 impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, V> {
@@ -46,7 +49,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
         // The values, and where that of each key is: what is asked for twice is looked for once.
         let (mut served, mut places) = (Vec::new(), Vec::with_capacity(keys.len()));
         let mut known: HashMap<Ident, usize, KeyHasher> = HashMap::default();
-        let (mut asked, mut searches) = (Vec::new(), Vec::new());
+        let mut asked = Vec::new();
         for key in keys {
             let next = served.len();
             if let Some(hit) = self.in_memory(key) {
@@ -65,17 +68,17 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
             }
             served.push(None);
             let search = self.search_near(ident.clone()).await;
-            let found = search.is_some();
-            searches.extend(search);
-            asked.push((Asked { place, ident, key }, found));
+            asked.push(Asked {
+                key,
+                ident,
+                place,
+                search,
+            });
         }
+        let searches = asked.iter_mut();
+        let searches = searches.filter_map(|asked| asked.search.as_deref_mut());
+        let mut searches: Vec<_> = searches.collect();
         Box::pin(self.search_many(&mut searches)).await;
-        let mut searches = searches.into_iter();
-        let asked = asked.into_iter().map(|(asked, found)| {
-            let search = if found { searches.next() } else { None };
-            (asked, search)
-        });
-        let asked = asked.collect();
         Box::pin(self.serve_or_load(asked, load, &mut served)).await?;
         let value = |place| served.get(place).cloned().flatten();
         Ok(places.into_iter().map(value).collect())
@@ -93,7 +96,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
     /// Serves what was found, and loads the rest.
     async fn serve_or_load<F, R, E>(
         &self,
-        asked: Vec<(Asked<'_, K>, Option<Box<Search>>)>,
+        asked: Vec<Asked<'_, K>>,
         load: F,
         served: &mut [Option<Cached<V>>],
     ) -> Result<(), LoadError<E>>
@@ -104,7 +107,8 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
     {
         let (mut wanted, mut texts) = (Vec::new(), HashMap::new());
         let mut waiting = Vec::new();
-        for (Asked { place, ident, key }, search) in asked {
+        for one in asked {
+            let (ident, place, search) = (one.ident, one.place, one.search);
             let decision = match &search {
                 Some(search) => search.decision,
                 None => Decision::MISS,
@@ -119,7 +123,7 @@ impl<K: Key + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Space<K, 
                 continue;
             }
             // What is due is loaded along with what is missing: there is one call either way.
-            wanted.push((ident.clone(), key.clone()));
+            wanted.push((ident.clone(), one.key.clone()));
             texts.extend(
                 search
                     .iter()

@@ -140,7 +140,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     }
 
     /// The same for many keys, each tier in one trip.
-    pub(crate) async fn search_many(&self, searches: &mut [Box<Search>]) {
+    pub(crate) async fn search_many(&self, searches: &mut [&mut Search]) {
         let had: Vec<_> = searches.iter().map(|search| search.created()).collect();
         for index in 0..self.cache.inner.tiers.len() {
             let open = searches.iter_mut().map(|search| &mut **search);
