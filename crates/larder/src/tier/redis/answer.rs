@@ -88,35 +88,43 @@ pub(super) fn found(value: Value) -> Result<Option<Found>, Unexpected> {
     }
 }
 
-/// News: a scope of 8 bytes, and behind it a moment in digits.
 fn said(value: &Value) -> Option<Mark> {
-    let Value::BulkString(text) = value else {
-        return None;
-    };
+    match value {
+        Value::BulkString(text) => parse_news(text),
+        _ => None,
+    }
+}
+
+fn mark([scope, at]: &[Value; 2]) -> Option<Mark> {
+    match scope {
+        Value::BulkString(scope) => parse_mark(scope, score(at)?),
+        _ => None,
+    }
+}
+
+/// A score that is a whole number.
+pub(super) fn score(value: &Value) -> Option<u64> {
+    match value {
+        Value::BulkString(score) => digits(score),
+        Value::Int(score) => u64::try_from(*score).ok(),
+        _ => None,
+    }
+}
+
+/// News: a scope of 8 bytes, and behind it a moment in digits.
+pub(super) fn parse_news(text: &[u8]) -> Option<Mark> {
     let (scope, at) = text.split_at_checked(size_of::<u64>())?;
     parse_mark(scope, digits(at)?)
 }
 
-fn mark([scope, at]: &[Value; 2]) -> Option<Mark> {
-    let Value::BulkString(scope) = scope else {
-        return None;
-    };
-    let at = match at {
-        Value::BulkString(at) => digits(at)?,
-        Value::Int(at) => u64::try_from(*at).ok()?,
-        _ => return None,
-    };
-    parse_mark(scope, at)
-}
-
-pub(super) fn parse_mark(scope: &[u8], at: u64) -> Option<Mark> {
+fn parse_mark(scope: &[u8], at: u64) -> Option<Mark> {
     Some(Mark {
         scope: Scope::from_raw(u64::from_le_bytes(scope.try_into().ok()?)),
         at: WallMillis::new(at),
     })
 }
 
-pub(super) fn digits(text: &[u8]) -> Option<u64> {
+fn digits(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 

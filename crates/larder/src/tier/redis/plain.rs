@@ -7,7 +7,7 @@
 use redis::{Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 
 use super::{
-    answer::{array, digits, found, parse_mark},
+    answer::{self, array, found, parse_news},
     connection::Request,
     script::{MARKS, NEWS, key_of},
 };
@@ -117,10 +117,7 @@ fn told(since: u64, kept: &[(Vec<u8>, u64)]) -> Option<(Vec<Mark>, u64)> {
         return None;
     }
     let new = kept.iter().filter(|(_, number)| *number > since);
-    let new = new.map(|(text, _)| {
-        let (scope, at) = text.split_at_checked(size_of::<u64>())?;
-        parse_mark(scope, digits(at)?)
-    });
+    let new = new.map(|(text, _)| parse_news(text));
     Some((new.collect::<Option<_>>()?, *last))
 }
 
@@ -134,12 +131,7 @@ fn scored(value: Value) -> Option<Vec<(Vec<u8>, u64)>> {
         let Value::BulkString(member) = member else {
             return None;
         };
-        let score = match score {
-            Value::BulkString(score) => digits(score)?,
-            Value::Int(score) => u64::try_from(*score).ok()?,
-            _ => return None,
-        };
-        Some((member.clone(), score))
+        Some((member.clone(), answer::score(score)?))
     });
     pairs.collect()
 }
