@@ -7,10 +7,7 @@
 //! In memory a key is its [`Ident`]: the parts as they are, behind their lengths. A hit in memory does not even make
 //! that: it has the key write itself to a hasher, and then to what compares it with what lies there.
 
-use std::{
-    fmt::{self, Display, Write as _},
-    hash::Hasher,
-};
+use std::fmt::{self, Display, Write as _};
 
 use twox_hash::XxHash3_64;
 
@@ -110,7 +107,7 @@ impl Key for Ident {
 
 /// The length of a part, as it stands before it.
 #[inline]
-fn length(part: &[u8]) -> u32 {
+pub(crate) fn length(part: &[u8]) -> u32 {
     u32::try_from(part.len()).unwrap_or(u32::MAX)
 }
 
@@ -119,49 +116,6 @@ fn length(part: &[u8]) -> u32 {
 pub(crate) type KeyHasher = quick_cache::DefaultHashBuilder;
 #[cfg(not(feature = "memory"))]
 pub(crate) type KeyHasher = std::hash::RandomState;
-
-/// Hashes a key as it writes itself: all its parts as one, since those that differ only in where they part are
-/// told apart when they are compared.
-pub(crate) struct Hashing<H>(pub(crate) H);
-
-impl<H: Hasher> KeyWriter for Hashing<H> {
-    #[inline]
-    fn bytes(&mut self, part: &[u8]) -> &mut Self {
-        self.0.write(part);
-        self
-    }
-}
-
-/// Compares a key, as it writes itself, with the parts of another.
-pub(crate) struct Comparing<'a> {
-    rest: &'a [u8],
-    equal: bool,
-}
-
-impl<'a> Comparing<'a> {
-    /// Whether `key` has these parts, as an [`Ident`] keeps them.
-    #[inline]
-    pub(crate) fn is_equal(key: &(impl Key + ?Sized), parts: &'a [u8]) -> bool {
-        let mut comparing = Self {
-            rest: parts,
-            equal: true,
-        };
-        key.write(&mut comparing);
-        comparing.equal && comparing.rest.is_empty()
-    }
-}
-
-impl KeyWriter for Comparing<'_> {
-    #[inline]
-    fn bytes(&mut self, part: &[u8]) -> &mut Self {
-        let rest = self.rest.strip_prefix(&length(part).to_le_bytes());
-        match rest.and_then(|rest| rest.strip_prefix(part)) {
-            Some(rest) => self.rest = rest,
-            None => self.equal = false,
-        }
-        self
-    }
-}
 
 impl Ident {
     pub(crate) fn new(schema: u64, key: &(impl Key + ?Sized)) -> Self {

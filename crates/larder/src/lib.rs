@@ -20,6 +20,8 @@ mod failures;
 mod flight;
 pub mod frame;
 mod guard;
+#[cfg(any(feature = "memory", feature = "sqlite"))]
+mod hashed;
 mod held;
 mod invocation;
 mod judge;

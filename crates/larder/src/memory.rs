@@ -4,21 +4,25 @@
 //! the entry where it lies, and counts itself while it has the lock, without an atomic operation of its own.
 //! Nothing that is a user's is dropped under a lock.
 
+mod sought;
+
 use std::{
     any::Any,
     cell::RefCell,
     fmt,
-    hash::{BuildHasher, Hash, Hasher},
+    hash::{BuildHasher as _, BuildHasherDefault, Hasher as _},
     sync::Arc,
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, unsync};
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter, unsync};
 
+use self::sought::{Hashing, Sought, Stored};
 use crate::{
     clock::WallMillis,
+    hashed::Hashed,
     held::Held,
-    key::{Comparing, Hashing, Ident, Key, KeyHasher},
+    key::{Ident, Key, KeyHasher},
     stats::Tally,
 };
 
@@ -33,82 +37,7 @@ pub(crate) struct Memory {
     hasher: KeyHasher,
 }
 
-type Shard = unsync::Cache<Stored, Held, ByBytes, Hashed, Kept>;
-
-/// A key as it is kept, with its hash: small, so that a hit touches few lines of the processor's cache.
-struct Stored {
-    hash: u64,
-    schema: u64,
-    parts: Box<[u8]>,
-}
-
-impl PartialEq for Stored {
-    fn eq(&self, other: &Self) -> bool {
-        (self.schema, &self.parts) == (other.schema, &other.parts)
-    }
-}
-
-impl Eq for Stored {}
-
-impl Hash for Stored {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-/// A key that is looked for.
-struct Sought<'a, K: ?Sized> {
-    hash: u64,
-    schema: u64,
-    key: &'a K,
-}
-
-impl<K: ?Sized> Hash for Sought<'_, K> {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-impl<K: Key + ?Sized> Equivalent<Stored> for Sought<'_, K> {
-    #[inline]
-    fn equivalent(&self, stored: &Stored) -> bool {
-        self.schema == stored.schema && Comparing::is_equal(self.key, &stored.parts)
-    }
-}
-
-/// Hands through the hash that keys have.
-#[derive(Clone, Default)]
-struct Hashed(u64);
-
-impl BuildHasher for Hashed {
-    type Hasher = Self;
-
-    #[inline]
-    fn build_hasher(&self) -> Self {
-        Self(0)
-    }
-}
-
-impl Hasher for Hashed {
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // No key comes here; if one did, it would be found all the same.
-        self.0 = bytes
-            .iter()
-            .fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    #[inline]
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
+type Shard = unsync::Cache<Stored, Held, ByBytes, BuildHasherDefault<Hashed>, Kept>;
 
 /// Keeps what is evicted until the lock is given back: what a value does when it is dropped is its own affair.
 #[derive(Clone)]
@@ -148,7 +77,7 @@ impl Memory {
             Mutex::new(Shard::with_options(
                 options.clone(),
                 ByBytes,
-                Hashed(0),
+                BuildHasherDefault::default(),
                 Kept,
             ))
         };

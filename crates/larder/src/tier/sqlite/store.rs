@@ -1,13 +1,8 @@
 //! The open file: its tables, its room, and the hand that goes round it.
 
 use std::{
-    collections::HashSet,
-    fs,
-    hash::{BuildHasherDefault, Hasher},
-    io,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-    time::Duration,
+    collections::HashSet, fs, hash::BuildHasherDefault, io, os::unix::fs::OpenOptionsExt as _,
+    path::Path, time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
@@ -15,6 +10,7 @@ use twox_hash::XxHash3_64;
 
 use crate::{
     clock::WallMillis,
+    hashed::Hashed,
     scope::{MAX_MARKS, Mark, Scope},
     tier::{Answer, Found, News, Put, ReadBatch, WriteBatch},
 };
@@ -47,7 +43,7 @@ pub(super) struct Store {
     high: u64,
     /// Where the hand is.
     hand: i64,
-    /// What was read since the hand was last there.
+    /// What was read since the hand was last there: ids are hashes.
     read: HashSet<i64, BuildHasherDefault<Hashed>>,
     /// Bytes that were written since the pages were last counted.
     uncounted: usize,
@@ -241,24 +237,6 @@ fn bound_marks(connection: &Connection) -> rusqlite::Result<()> {
 /// Where a key's entry lies. Two keys that meet take turns: an entry is served only under its own key.
 fn id(key: &str) -> i64 {
     signed(XxHash3_64::oneshot(key.as_bytes()))
-}
-
-/// Takes a hash as it is.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = XxHash3_64::oneshot(bytes);
-    }
-
-    fn write_i64(&mut self, hash: i64) {
-        self.0 = unsigned(hash);
-    }
 }
 
 /// The same bits: SQLite's integers have a sign.
