@@ -96,7 +96,7 @@ deploy: parameters/$(ENVIRONMENT).yaml build $(LINT_VENV)/$(READY) ## Deploy to 
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(LINT_VENV) $(BENCH_VENV) $(TOOLS)
+	rm -rf target benches/cache/target benches/cache/peers/node_modules fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(LINT_VENV) $(BENCH_VENV) $(TOOLS)
 
 # --- what the targets above need ------------------------------------------------------------------------------------
 

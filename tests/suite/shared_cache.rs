@@ -75,16 +75,21 @@ fn errors(cache: &Cache) -> u64 {
         .sum()
 }
 
-#[tokio::test]
-async fn a_redis_server_passes_the_suite_of_all_tiers() {
+/// The suite of all tiers, on a server with a database for each part of it, after `prepare`.
+async fn passes_the_suite(prepare: impl AsyncFn(Redis) -> Redis) {
     let server = Server::start().unwrap();
     let database = Cell::new(0);
     conformance(async || {
         database.set(database.get() + 1);
-        tier(&format!("{}/{}", server.url(), database.get()))
+        prepare(tier(&format!("{}/{}", server.url(), database.get()))).await
     })
     .await;
     assert!(database.get() >= 7);
+}
+
+#[tokio::test]
+async fn a_redis_server_passes_the_suite_of_all_tiers() {
+    passes_the_suite(async |tier| tier).await;
 }
 
 /// So many reads of nothing, which find nothing that a mark may cover.
@@ -105,13 +110,7 @@ async fn quieted(tier: Redis) -> Redis {
 
 #[tokio::test]
 async fn a_redis_server_passes_the_suite_where_plain_commands_do() {
-    let server = Server::start().unwrap();
-    let database = Cell::new(0);
-    conformance(async || {
-        database.set(database.get() + 1);
-        quieted(tier(&format!("{}/{}", server.url(), database.get()))).await
-    })
-    .await;
+    passes_the_suite(quieted).await;
 }
 
 #[tokio::test]

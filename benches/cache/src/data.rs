@@ -28,14 +28,6 @@ pub(crate) fn keys() -> Vec<String> {
     (0..1_000).map(|n| format!("deployment-{n:06}")).collect()
 }
 
-/// `keys`, over and over, so many of them.
-pub(crate) fn round<'a>(
-    keys: &mut std::iter::Cycle<std::slice::Iter<'a, String>>,
-    times: u32,
-) -> impl Iterator<Item = &'a String> {
-    keys.by_ref().take(usize::try_from(times).unwrap_or(0))
-}
-
 /// The values of `keys` in `cache`.
 pub(crate) async fn filled(
     cache: &Cache,

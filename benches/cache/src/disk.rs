@@ -15,7 +15,7 @@ use foyer::{
 use larder::{Cache, tier::sqlite::Sqlite};
 
 use crate::{
-    data::{HOUR, TEXTS, filled, keys, round, value},
+    data::{HOUR, TEXTS, filled, keys, value},
     outside,
     turns::{Contestant, compare},
 };
@@ -69,30 +69,20 @@ pub(crate) async fn hit(page: &mut Page) -> anyhow::Result<()> {
         let mut select = raw.prepare("SELECT value FROM entries WHERE key = ?1")?;
         let cache = larder(folder.path());
         let space = filled(&cache, &keys, size).await?;
-        let cycle = || keys.iter().cycle();
-        let (mut a, mut b, mut c, mut d) = (cycle(), cycle(), cycle(), cycle());
         let contestants = vec![
-            Contestant::new("SQLite, a prepared point read", async |times| {
-                for key in round(&mut a, times) {
-                    let value: Result<Vec<u8>, _> = select.query_row([key], |row| row.get(0));
-                    let _ = black_box(&value);
-                }
+            Contestant::each("SQLite, a prepared point read", &keys, async |key| {
+                let value: Result<Vec<u8>, _> = select.query_row([key], |row| row.get(0));
+                let _ = black_box(&value);
             }),
-            Contestant::new("larder, get", async |times| {
-                for key in round(&mut b, times) {
-                    let _ = black_box(&space.get(key).await);
-                }
+            Contestant::each("larder, get", &keys, async |key| {
+                let _ = black_box(&space.get(key).await);
             })
             .goal(1.5),
-            Contestant::new("cached, RedbCache get", async |times| {
-                for key in round(&mut c, times) {
-                    let _ = black_box(&redb.cache_get(key));
-                }
+            Contestant::each("cached, RedbCache get", &keys, async |key| {
+                let _ = black_box(&redb.cache_get(key));
             }),
-            Contestant::new("foyer, hybrid get", async |times| {
-                for key in round(&mut d, times) {
-                    let _ = black_box(&foyer.get(key).await);
-                }
+            Contestant::each("foyer, hybrid get", &keys, async |key| {
+                let _ = black_box(&foyer.get(key).await);
             }),
         ];
         let title = format!("A hit on disk, {size} bytes");

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     allocations::{begin, end},
-    data::{HOUR, filled, keys, round, value},
+    data::{HOUR, filled, keys, value},
     outside,
     turns::{Contestant, compare},
 };
@@ -80,64 +80,41 @@ async fn never(_: Load<Vec<u8>>) -> Result<Loaded<Vec<u8>>, Infallible> {
 pub(crate) async fn hit(page: &mut Page) -> anyhow::Result<()> {
     let keys = keys();
     let caches = caches(&keys).await?;
-    let cycle = || keys.iter().cycle();
-    let (mut a, mut b, mut c, mut d, mut e) = (cycle(), cycle(), cycle(), cycle(), cycle());
-    let (mut f, mut g, mut h, mut i, mut j) = (cycle(), cycle(), cycle(), cycle(), cycle());
     let contestants = vec![
-        Contestant::new("quick_cache, get", async |times| {
-            for key in round(&mut a, times) {
-                black_box(&caches.quick.get(key.as_str()));
-            }
+        Contestant::each("quick_cache, get", &keys, async |key| {
+            black_box(&caches.quick.get(key.as_str()));
         }),
-        Contestant::new("larder, get", async |times| {
-            for key in round(&mut b, times) {
-                let _ = black_box(&caches.larder.get(key).await);
-            }
+        Contestant::each("larder, get", &keys, async |key| {
+            let _ = black_box(&caches.larder.get(key).await);
         })
         .goal(1.5),
-        Contestant::new("larder, get_or_load", async |times| {
-            for key in round(&mut c, times) {
-                let _ = black_box(&caches.larder.get_or_load(key, never).await);
-            }
+        Contestant::each("larder, get_or_load", &keys, async |key| {
+            let _ = black_box(&caches.larder.get_or_load(key, never).await);
         }),
-        Contestant::new("cached, ShardedLruTtlCache get", async |times| {
-            for key in round(&mut d, times) {
-                black_box(&caches.cached.get(key.as_str()));
-            }
+        Contestant::each("cached, ShardedLruTtlCache get", &keys, async |key| {
+            black_box(&caches.cached.get(key.as_str()));
         }),
-        Contestant::new("foyer, in-memory get", async |times| {
-            for key in round(&mut e, times) {
-                black_box(&caches.foyer.get(key.as_str()));
-            }
+        Contestant::each("foyer, in-memory get", &keys, async |key| {
+            black_box(&caches.foyer.get(key.as_str()));
         }),
-        Contestant::new("moka, sync get", async |times| {
-            for key in round(&mut f, times) {
-                black_box(&caches.moka.get(key.as_str()));
-            }
+        Contestant::each("moka, sync get", &keys, async |key| {
+            black_box(&caches.moka.get(key.as_str()));
         }),
-        Contestant::new("moka, future get_with", async |times| {
-            for key in round(&mut g, times) {
-                let value = caches
-                    .moka_future
-                    .get_with_by_ref(key, async { Arc::default() });
-                black_box(&value.await);
-            }
+        Contestant::each("moka, future get_with", &keys, async |key| {
+            let value = caches
+                .moka_future
+                .get_with_by_ref(key, async { Arc::default() });
+            black_box(&value.await);
         }),
-        Contestant::new("amalgam, try_get", async |times| {
-            for key in round(&mut h, times) {
-                let _ = black_box(&caches.amalgam.try_get(key.as_str()).await);
-            }
+        Contestant::each("amalgam, try_get", &keys, async |key| {
+            let _ = black_box(&caches.amalgam.try_get(key.as_str()).await);
         }),
-        Contestant::new("amalgam, get_or_set", async |times| {
-            for key in round(&mut i, times) {
-                let load = |_| async { Ok::<_, Infallible>(Value::default()) };
-                let _ = black_box(&caches.amalgam.get_or_set(key.as_str(), load).await);
-            }
+        Contestant::each("amalgam, get_or_set", &keys, async |key| {
+            let load = |_| async { Ok::<_, Infallible>(Value::default()) };
+            let _ = black_box(&caches.amalgam.get_or_set(key.as_str(), load).await);
         }),
-        Contestant::new("multi-tier-cache, Moka backend get", async |times| {
-            for key in round(&mut j, times) {
-                black_box(&caches.multi_tier.get(key).await);
-            }
+        Contestant::each("multi-tier-cache, Moka backend get", &keys, async |key| {
+            black_box(&caches.multi_tier.get(key).await);
         }),
     ];
     let how = "Keys of 17 bytes, values of 256 bytes, 1,000 of them in turn, one thread.";

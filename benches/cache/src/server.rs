@@ -17,7 +17,7 @@ use local_servers::redis::Redis as Server;
 use multi_tier_cache::{CacheBackend as _, RedisCache};
 
 use crate::{
-    data::{HOUR, MANY, filled, keys, round, value},
+    data::{HOUR, MANY, filled, keys, value},
     outside,
     turns::{Contestant, compare},
 };
@@ -66,33 +66,24 @@ pub(crate) async fn hit(page: &mut Page) -> anyhow::Result<()> {
             .set_with_ttl(&key, value(256).into(), HOUR)
             .await?;
     }
-    let cycle = || keys.iter().cycle();
-    let (mut a, mut b, mut c, mut d) = (cycle(), cycle(), cycle(), cycle());
     let contestants = vec![
-        Contestant::new("redis-rs, GET", async |times| {
-            for key in round(&mut a, times) {
-                let get = redis::cmd("GET").arg(key).to_owned();
-                let _ = black_box(&get.query_async::<Vec<u8>>(&mut raw).await);
-            }
+        Contestant::each("redis-rs, GET", &keys, async |key| {
+            let get = redis::cmd("GET").arg(key).to_owned();
+            let _ = black_box(&get.query_async::<Vec<u8>>(&mut raw).await);
         }),
-        Contestant::new("larder, get", async |times| {
-            for key in round(&mut b, times) {
-                let _ = black_box(&space.get(key).await);
-            }
+        Contestant::each("larder, get", &keys, async |key| {
+            let _ = black_box(&space.get(key).await);
         })
         .goal(1.5),
-        Contestant::new("amalgam, try_get past its memory", async |times| {
-            for key in round(&mut c, times) {
-                let _ = black_box(&amalgam.try_get(key.as_str()).await);
-            }
+        Contestant::each("amalgam, try_get past its memory", &keys, async |key| {
+            let _ = black_box(&amalgam.try_get(key.as_str()).await);
         }),
-        Contestant::new(
+        Contestant::each(
             "multi-tier-cache, Redis backend get (no marks)",
-            async |times| {
-                for key in round(&mut d, times) {
-                    let key = format!("multi-tier:{key}");
-                    black_box(&multi_tier.get(&key).await);
-                }
+            &keys,
+            async |key| {
+                let key = format!("multi-tier:{key}");
+                black_box(&multi_tier.get(&key).await);
             },
         ),
     ];

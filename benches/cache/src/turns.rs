@@ -42,6 +42,22 @@ impl<'a> Contestant<'a> {
         }
     }
 
+    /// One that does `run` with each of `keys` in turn.
+    pub(crate) fn each(
+        name: &'a str,
+        keys: &'a [String],
+        mut run: impl AsyncFnMut(&'a String) + 'a,
+    ) -> Self {
+        let mut keys = keys.iter().cycle();
+        Self::new(name, async move |times| {
+            for _ in 0..times {
+                if let Some(key) = keys.next() {
+                    run(key).await;
+                }
+            }
+        })
+    }
+
     /// What it is to take at most, in times of the first one.
     pub(crate) fn goal(self, goal: f64) -> Self {
         Self {

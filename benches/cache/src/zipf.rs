@@ -56,41 +56,38 @@ async fn larder(requests: &[usize], room: usize) -> anyhow::Result<String> {
     Ok(percent(hits))
 }
 
-fn moka(requests: &[usize], room: usize) -> String {
-    let cache = moka::sync::Cache::new(u64::try_from(room).unwrap_or(0));
+/// With what is missed put there, of a cache that is looked into by `get` and filled by `put`.
+fn of(requests: &[usize], get: impl Fn(usize) -> bool, put: impl Fn(usize)) -> String {
     let hits = requests.iter().filter(|n| {
-        let hit = cache.get(*n).is_some();
+        let hit = get(**n);
         if !hit {
-            cache.insert(**n, ());
+            put(**n);
         }
         hit
     });
     percent(hits.count())
 }
 
+fn moka(requests: &[usize], room: usize) -> String {
+    let cache = moka::sync::Cache::new(u64::try_from(room).unwrap_or(0));
+    of(
+        requests,
+        |n| cache.get(&n).is_some(),
+        |n| cache.insert(n, ()),
+    )
+}
+
 fn foyer(requests: &[usize], room: usize) -> String {
     let cache: foyer::Cache<usize, ()> = foyer::CacheBuilder::new(room).with_shards(1).build();
-    let hits = requests.iter().filter(|n| {
-        let hit = cache.get(*n).is_some();
-        if !hit {
-            cache.insert(**n, ());
-        }
-        hit
-    });
-    percent(hits.count())
+    let put = |n| drop(cache.insert(n, ()));
+    of(requests, |n| cache.get(&n).is_some(), put)
 }
 
 fn cached(requests: &[usize], room: usize) -> String {
     let hour = std::time::Duration::from_hours(1);
     let cache = cached::ShardedLruTtlCache::new(room, hour);
-    let hits = requests.iter().filter(|n| {
-        let hit = cache.get(*n).is_some();
-        if !hit {
-            cache.set(**n, Arc::new(()));
-        }
-        hit
-    });
-    percent(hits.count())
+    let put = |n| drop(cache.set(n, Arc::new(())));
+    of(requests, |n| cache.get(&n).is_some(), put)
 }
 
 /// Hits in percent.
