@@ -68,7 +68,7 @@ struct Comparing<'a> {
 }
 
 impl<'a> Comparing<'a> {
-    /// Whether `key` has these parts, as an [`Ident`] keeps them.
+    /// Whether `key` has these parts, as a [`Stored`] key keeps them.
     #[inline]
     fn is_equal(key: &(impl Key + ?Sized), parts: &'a [u8]) -> bool {
         let mut comparing = Self {
