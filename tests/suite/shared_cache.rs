@@ -12,7 +12,8 @@ use std::{
 };
 
 use larder::{
-    Cache, Entry, Keyspace, Load, Loaded, Lookup, MAX_MARKS, Policy, Refresh, Scope, Source,
+    Cache, Clock, Entry, Keyspace, Load, Loaded, Lookup, MAX_MARKS, Policy, Refresh, Scope, Source,
+    WallMillis,
     testing::{ManualClock, conformance},
     tier::{
         News, ReadBatch, Tier as _,
@@ -430,6 +431,29 @@ async fn where_the_marks_were_evicted_nothing_older_is_served() {
         get(&process(), "key").await.1,
         Source::Tier("redis"),
         "and it goes on"
+    );
+}
+
+#[tokio::test]
+async fn what_is_put_first_of_all_is_found_however_slow_its_process_is() {
+    /// Goes on whenever it is read.
+    #[derive(Debug)]
+    struct Ticking(ManualClock);
+    impl Clock for Ticking {
+        fn now(&self) -> WallMillis {
+            self.0.advance(Duration::from_millis(1));
+            self.0.now()
+        }
+    }
+    let server = Server::start().unwrap();
+    let clock = Ticking(ManualClock::new());
+    let cache = patient(&server.url()).clock(clock).build();
+    let entry = Entry::new("first".to_owned());
+    let _ = cache.space(&TEXTS).put("key", entry.into()).await.unwrap();
+    let found = cache.space(&TEXTS).get("key").await.unwrap().hit();
+    assert_eq!(
+        found.map(|found| (*found.value).clone()),
+        Some("first".to_owned())
     );
 }
 

@@ -32,6 +32,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         else {
             return;
         };
+        // One moment for all: what is looked at now is no older than the news that comes along.
         let now = self.cache.now();
         let is_authority = inner.authority == Some(index);
         let owner = self.cache.owner();
@@ -40,7 +41,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             time: lease.time,
             even_if_fresh: early,
         });
-        let read = self.read(tier, is_authority, searches, lease).await;
+        let read = self.read(tier, is_authority, now, searches, lease).await;
         let answer = match read {
             Ok(answer) => answer,
             Err(error) => {
@@ -72,11 +73,11 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         &self,
         tier: &Guarded,
         is_authority: bool,
+        now: WallMillis,
         searches: &[&mut Search],
         lease: Option<LeaseRequest<'_>>,
     ) -> Result<Answer, TierError> {
         let inner = &*self.cache.inner;
-        let now = self.cache.now();
         // What covers what was found nearer: that it was looked at is as good as found here.
         let scopes = searches.iter().filter(|_| is_authority && tier.is_shared());
         let scopes: Vec<_> = scopes.flat_map(|search| all_scopes(search)).collect();

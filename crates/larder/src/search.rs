@@ -259,7 +259,9 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                     .collect();
                 // Counted, and reported by the tier's guard.
                 let _ = space
-                    .write(&nearer, Along::default(), |index, _| index == tier)
+                    .write(&nearer, Along::nothing(space.cache.now()), |index, _| {
+                        index == tier
+                    })
                     .await;
             }
         })

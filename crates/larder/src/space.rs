@@ -114,7 +114,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let made = self.make(held, &text)?;
         let along = Along {
             news: Some(before),
-            owner: None,
+            ..Along::nothing(start.at)
         };
         self.keep_in_memory(&key, made.held.clone());
         Ok(self.write(&[(&text, &made)], along, |_, _| true).await)

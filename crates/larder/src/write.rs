@@ -42,12 +42,26 @@ pub(crate) struct Start {
 }
 
 /// What else is to reach the tiers that an entry is written to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Along<'a> {
+    /// When that is. A server that has lost its marks covers all that is older: not what is being put, so that is no
+    /// later than the entry.
+    pub(crate) now: WallMillis,
     /// That it took the place of another.
     pub(crate) news: Option<Mark>,
     /// Who gives the entry's lease back.
     pub(crate) owner: Option<&'a str>,
+}
+
+impl Along<'_> {
+    /// Nothing else.
+    pub(crate) const fn nothing(now: WallMillis) -> Self {
+        Self {
+            now,
+            news: None,
+            owner: None,
+        }
+    }
 }
 
 impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
@@ -153,7 +167,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let loaded: Vec<(String, Made)> = loaded.into_iter().map(named).collect();
         // Counted, and reported by the tier's guard.
         let _ = self
-            .write(&borrowed(&loaded), Along::default(), |_, tier| {
+            .write(&borrowed(&loaded), Along::nothing(now), |_, tier| {
                 !tier.is_shared()
             })
             .await;
@@ -161,8 +175,8 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             let (space, owner) = (self.clone(), self.cache.owner());
             beside(async move {
                 let along = Along {
-                    news: None,
                     owner: granted.then_some(&owner),
+                    ..Along::nothing(now)
                 };
                 let shared = |_, tier: &Guarded| tier.is_shared();
                 let _ = space.write(&borrowed(&loaded), along, shared).await;
@@ -241,7 +255,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         wanted: impl Fn(usize, &Guarded) -> bool,
     ) -> Receipt {
         let inner = &*self.cache.inner;
-        let now = self.cache.now();
+        let now = along.now;
         let (mut puts, mut removes) = (Vec::new(), Vec::new());
         for (key, made) in entries.iter().filter(|_| self.uses_tiers()) {
             let life = &made.held.life;

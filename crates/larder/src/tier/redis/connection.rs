@@ -23,8 +23,8 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// What can be asked of a server, again if need be.
 pub(super) trait Request {
-    /// Asks it on `connection`, which has been `used` before or has not.
-    async fn on(&self, connection: &mut MultiplexedConnection, used: bool) -> RedisResult<Value>;
+    /// Asks it on `connection`; `first` if this process has asked the server nothing before.
+    async fn on(&self, connection: &mut MultiplexedConnection, first: bool) -> RedisResult<Value>;
 }
 
 /// Connections to one server, taken in turn.
@@ -118,7 +118,8 @@ impl Pool {
             self.options.timeout
         };
         let mut connection = lent.connection;
-        let result = in_time(time, request.on(&mut connection, lent.reused)).await;
+        let first = !lent.reused && lent.number == 0;
+        let result = in_time(time, request.on(&mut connection, first)).await;
         if result.as_ref().is_err_and(RedisError::is_io_error) {
             self.discard(slot, lent.number).await;
         }

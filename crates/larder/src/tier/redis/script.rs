@@ -353,10 +353,10 @@ pub(super) struct Call<'a> {
 }
 
 impl Request for Call<'_> {
-    /// Makes it. The script itself is sent along on a connection that is new, and where the server has
+    /// Makes it. The script itself is sent along by a process that is new, and where the server has
     /// forgotten it: so it is one round trip all but always.
-    async fn on(&self, connection: &mut MultiplexedConnection, known: bool) -> RedisResult<Value> {
-        if known {
+    async fn on(&self, connection: &mut MultiplexedConnection, first: bool) -> RedisResult<Value> {
+        if !first {
             let by_hash = self.command("EVALSHA", &self.script.hash);
             match connection
                 .send_packed_command(&by_hash)
