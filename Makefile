@@ -15,10 +15,12 @@ READY := ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_
 VENV := .venv
 LINT_VENV := .venv-lint
 BENCH_VENV := .venv-bench
-# cargo-deny and cargo-fuzz, built here so that nothing has to be installed by hand.
+# cargo-deny, cargo-fuzz and dynoxide, built here so that nothing has to be installed by hand.
 TOOLS := .tools
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
+# A DynamoDB.
+DYNOXIDE := 3.2.0
 FUZZ_SECONDS ?= 20
 # 0: other inputs each time.
 FUZZ_SEED ?= 0
@@ -109,7 +111,7 @@ check-%:
 	@tools/prerequisites.sh $*
 
 .PHONY: setup
-setup: check $(VENV)/$(READY)
+setup: check $(VENV)/$(READY) $(TOOLS)/dynoxide-rs-$(DYNOXIDE)
 
 .PHONY: programs
 programs:
@@ -136,4 +138,10 @@ $(BENCH_VENV)/$(READY): tools/bench-requirements.txt
 # Unoptimised: it builds in a third of the time and runs for a second.
 $(TOOLS)/cargo-deny-$(CARGO_DENY) $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ):
 	cargo install --quiet --debug --locked --force --root $(TOOLS) $(subst cargo-deny-,cargo-deny@,$(subst cargo-fuzz-,cargo-fuzz@,$(@F)))
+	@touch $@
+
+$(TOOLS)/dynoxide-rs-$(DYNOXIDE):
+	@echo "Building dynoxide, a DynamoDB, in $(TOOLS): two minutes, once"
+	@CARGO_TARGET_DIR= cargo install --quiet --locked --force --root $(TOOLS) --no-default-features \
+		--features native-sqlite,http-server,cli dynoxide-rs@$(DYNOXIDE)
 	@touch $@

@@ -26,6 +26,8 @@ mod monitors;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod running_minutes;
+#[cfg(test)]
 mod s3_cache;
 #[cfg(test)]
 mod shared_cache;

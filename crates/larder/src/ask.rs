@@ -41,7 +41,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             time: lease.time,
             even_if_fresh: early,
         });
-        let read = self.read(tier, is_authority, now, searches, lease).await;
+        let read = self.read((tier, is_authority), now, searches, lease).await;
         let answer = match read {
             Ok(answer) => answer,
             Err(error) => {
@@ -71,8 +71,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Reads from `tier`, and notes what it tells of invalidations.
     async fn read(
         &self,
-        tier: &Guarded,
-        is_authority: bool,
+        (tier, is_authority): (&Guarded, bool),
         now: WallMillis,
         searches: &[&mut Search],
         lease: Option<LeaseRequest<'_>>,

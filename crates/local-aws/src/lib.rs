@@ -1,7 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cloud;
+pub mod cloudtrail;
 pub mod demo;
+pub mod dynamodb;
+pub mod ec2;
 pub mod edge;
+pub mod fleet;
 pub mod lambda;
 pub mod moto;
 pub mod progress;

@@ -81,3 +81,34 @@ impl Drop for Helper {
         let _ = self.process.wait();
     }
 }
+
+/// A program that serves on a port of loopback. It ends with this handle, or with this process.
+#[derive(Debug)]
+pub(crate) struct Program {
+    _helper: Helper,
+    port: u16,
+    pid: i32,
+}
+
+impl Program {
+    /// Starts `program`; `{port}` in an argument is a free port. Blocks until it listens.
+    pub(crate) fn start(program: &str, arguments: &[&str]) -> anyhow::Result<Self> {
+        let all = [&[program], arguments].concat();
+        let (helper, line) = Helper::start(program, include_str!("serve.py"), &all)?;
+        let said = line.trim().split_once(' ');
+        let (port, pid) = said.with_context(|| format!("{program} said {line:?}"))?;
+        Ok(Self {
+            _helper: helper,
+            port: port.parse().context("its port")?,
+            pid: pid.parse().context("its process id")?,
+        })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+}

@@ -1,16 +1,10 @@
 //! A Redis server, for the caches that functions share.
 
-use anyhow::Context as _;
-
-use crate::helper::Helper;
+use crate::helper::Program;
 
 /// A server on loopback. It ends with this handle, or with this process.
 #[derive(Debug)]
-pub struct Redis {
-    _helper: Helper,
-    port: u16,
-    pid: i32,
-}
+pub struct Redis(Program);
 
 impl Redis {
     /// Starts a server on a free port, which keeps nothing on disk. Blocks until it listens.
@@ -20,32 +14,32 @@ impl Redis {
 
     /// The same, with further arguments of `redis-server`'s: `--requirepass`, `--port`.
     pub fn start_with(arguments: &[&str]) -> anyhow::Result<Self> {
-        let script = include_str!("serve_redis.py");
-        let (helper, line) = Helper::start("redis-server", script, arguments)?;
-        let said = line.trim().split_once(' ');
-        let (port, pid) = said.with_context(|| format!("redis-server said {line:?}"))?;
-        Ok(Self {
-            _helper: helper,
-            port: port.parse().context("its port")?,
-            pid: pid.parse().context("its process id")?,
-        })
+        let port = if arguments.contains(&"--port") {
+            &[][..]
+        } else {
+            &["--port", "{port}"]
+        };
+        let own = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+        let quiet = ["--logfile", "/dev/null"];
+        let all = [&own[..], &quiet, port, arguments].concat();
+        Ok(Self(Program::start("redis-server", &all)?))
     }
 
     /// Its port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port()
     }
 
     /// The id of its process.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.pid
+        self.0.pid()
     }
 
     /// Its address, for `CACHE_URL`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://127.0.0.1:{}", self.port())
     }
 }

@@ -102,6 +102,9 @@ impl Ledger {
             if let Some(before) = observed.before {
                 item.insert("before".to_owned(), text(power(before)));
             }
+            if observed.launched {
+                item.insert("launched".to_owned(), AttributeValue::Bool(true));
+            }
             item.insert("expires".to_owned(), expiry(observed.at));
             items.insert((pk, sk), item);
         }

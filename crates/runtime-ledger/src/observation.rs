@@ -88,13 +88,29 @@ pub struct Observation {
     pub before: Option<Power>,
     /// What it is from then on.
     pub after: Power,
+    /// Whether it was made then, and was nothing before.
+    pub launched: bool,
 }
 
 impl Observation {
     /// It became this.
     #[must_use]
     pub const fn new(at: Timestamp, before: Option<Power>, after: Power) -> Self {
-        Self { at, before, after }
+        Self {
+            at,
+            before,
+            after,
+            launched: false,
+        }
+    }
+
+    /// It was made, and started.
+    #[must_use]
+    pub const fn launched(at: Timestamp) -> Self {
+        Self {
+            launched: true,
+            ..Self::new(at, Some(Power::Down), Power::Up)
+        }
     }
 
     /// It was seen to be this, before and after.

@@ -1,8 +1,8 @@
 //! Observations → when an instance ran. Pure: no clock, no zone, no I/O.
 //!
 //! An instance's state is known from each observation up to the next one, unless that says that it was another: then
-//! something was not seen in between, and that stretch is *doubtful*. What was before the first observation is what
-//! that says it was; so an instance whose first trace is a stop ran all the time before.
+//! something was not seen in between, and that stretch is *doubtful*. An instance whose first trace is a stop ran all the
+//! time before; of one whose first trace is a start, unless that made it, nobody knows.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -88,7 +88,16 @@ impl Fold {
     }
 
     fn observe(&mut self, observed: Observation) {
-        let Observation { at, before, after } = observed;
+        let Observation {
+            at, before, after, ..
+        } = observed;
+        if observed.launched {
+            // There was nothing before, whatever was concluded; unless somebody told of it a little earlier.
+            self.spans.clear();
+            self.state = self
+                .state
+                .filter(|_| at.duration_since(self.changed) <= SAME);
+        }
         let Some(state) = self.state else {
             return self.begin(observed);
         };
@@ -112,12 +121,12 @@ impl Fold {
 
     /// The first observation of all.
     fn begin(&mut self, observed: Observation) {
-        let Observation { at, before, after } = observed;
-        match before {
-            Some(Power::Up) => self.span(Timestamp::MIN, at, false),
-            // It may have stopped before, and not for the first time.
-            None if after == Power::Down => self.span(Timestamp::MIN, at, true),
-            Some(Power::Down) | None => {}
+        let Observation {
+            at, before, after, ..
+        } = observed;
+        if !observed.launched {
+            // It was not running just before, but it may have stopped without anybody seeing it.
+            self.span(Timestamp::MIN, at, before != Some(Power::Up));
         }
         self.enter(after, at);
         self.certain = at;
@@ -175,6 +184,10 @@ mod tests {
     const UP: Option<Power> = Some(Power::Up);
     const DOWN: Option<Power> = Some(Power::Down);
 
+    fn launch(minutes: i64) -> Observation {
+        Observation::launched(at(minutes))
+    }
+
     fn start(minutes: i64) -> Observation {
         Observation::new(at(minutes), DOWN, Power::Up)
     }
@@ -200,20 +213,22 @@ mod tests {
 
     #[test]
     fn starts_and_stops_are_spans_and_the_last_goes_on() {
-        let seen = [start(10), stop(20), start(30)];
+        let seen = [launch(10), stop(20), start(30)];
         assert_eq!(spans(&seen, 60), [(10, 20, false), (30, 60, false)]);
         assert_eq!(spans(&seen, 25), [(10, 20, false)]);
         assert_eq!(spans(&[], 60), []);
     }
 
     #[test]
-    fn what_stops_first_ran_all_the_time_before() {
+    fn what_stops_first_ran_all_the_time_before_and_what_starts_may_have() {
+        assert_eq!(spans(&[start(20)], 60), [(-1, 20, true), (20, 60, false)]);
         assert_eq!(spans(&[stop(20)], 60), [(-1, 20, false)]);
         assert_eq!(
             spans(&[Observation::seen(at(20), Power::Up)], 60),
             [(-1, 20, false), (20, 60, false)]
         );
-        assert_eq!(spans(&[Observation::seen(at(20), Power::Down)], 60), []);
+        let down = Observation::seen(at(20), Power::Down);
+        assert_eq!(spans(&[down], 60), [(-1, 20, true)]);
         let terminated = Observation::changed(at(20), State::Terminated);
         assert_eq!(spans(&[terminated], 60), [(-1, 20, true)]);
     }
@@ -221,7 +236,7 @@ mod tests {
     #[test]
     fn one_change_told_by_several_is_one() {
         let seen = [
-            start(10),
+            launch(10),
             told(10, 1, State::Pending),
             told(10, 25, State::Running),
             stop(20),
@@ -234,7 +249,7 @@ mod tests {
     #[test]
     fn order_and_repetition_change_nothing() {
         let mut seen = vec![
-            start(10),
+            launch(10),
             told(10, 3, State::Running),
             stop(20),
             start(20),
@@ -258,12 +273,12 @@ mod tests {
     #[test]
     fn a_stop_that_nobody_saw_is_doubtful_as_far_as_nobody_looked() {
         let looked = Observation::seen(at(30), Power::Up);
-        let seen = [start(10), looked, start(50), stop(55)];
+        let seen = [launch(10), looked, start(50), stop(55)];
         assert_eq!(
             spans(&seen, 60),
             [(10, 30, false), (30, 50, true), (50, 55, false)]
         );
-        let gone = [start(10), looked, Observation::seen(at(50), Power::Down)];
+        let gone = [launch(10), looked, Observation::seen(at(50), Power::Down)];
         assert_eq!(spans(&gone, 60), [(10, 30, false), (30, 50, true)]);
         let up_again = [stop(10), Observation::seen(at(30), Power::Up)];
         assert_eq!(
@@ -275,7 +290,7 @@ mod tests {
     #[test]
     fn who_looks_just_after_a_change_may_not_have_heard_of_it() {
         let late = Observation::seen(at(20) + SignedDuration::from_secs(2), Power::Up);
-        assert_eq!(spans(&[start(10), stop(20), late], 60), [(10, 20, false)]);
+        assert_eq!(spans(&[launch(10), stop(20), late], 60), [(10, 20, false)]);
     }
 
     #[test]
@@ -283,7 +298,7 @@ mod tests {
         let down = Observation::new(at(25), DOWN, Power::Down);
         assert_eq!(
             spans(
-                &[start(10), stop(20), down, told(30, 0, State::Terminated)],
+                &[launch(10), stop(20), down, told(30, 0, State::Terminated)],
                 60
             ),
             [(10, 20, false)]

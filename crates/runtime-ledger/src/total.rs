@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_doubtful_stretch_is_between_the_bounds() {
         let mut gap = [
-            Observation::new(at("2026-11-01T10:00:00Z"), Some(Power::Down), Power::Up),
+            Observation::launched(at("2026-11-01T10:00:00Z")),
             Observation::seen(at("2026-11-01T11:00:00Z"), Power::Up),
             Observation::seen(at("2026-11-01T12:00:00Z"), Power::Down),
         ];

@@ -15,7 +15,7 @@ use crate::{
 
 /// The calls, and the one event, that start or stop an instance. CloudTrail is asked for each by its name.
 pub const EVENT_NAMES: [&str; 5] = [
-    "RunInstances",
+    LAUNCH,
     "StartInstances",
     "StopInstances",
     "TerminateInstances",
@@ -25,6 +25,8 @@ pub const EVENT_NAMES: [&str; 5] = [
 /// No record is longer ("CloudTrail record size": 256 KB), and none that is read.
 pub const MAX_RECORD: usize = 256 * 1024;
 
+/// The one that makes an instance.
+const LAUNCH: &str = "RunInstances";
 /// The source of all that is read.
 const EC2: &str = "ec2.amazonaws.com";
 
@@ -54,9 +56,13 @@ pub fn parse_record(
         return Ok(Vec::new());
     };
     let changes = record.changes(after, resources);
+    let launched = record.event_name == LAUNCH;
     let transition = |(instance, before, after)| Transition {
         instance,
-        observed: Observation::new(record.event_time, before, after),
+        observed: Observation {
+            launched,
+            ..Observation::new(record.event_time, before, after)
+        },
         id: record.event_id.as_ref().into(),
     };
     Ok(changes.into_iter().map(transition).collect())
@@ -128,7 +134,7 @@ impl Record<'_> {
             return None;
         }
         match self.event_name.as_ref() {
-            "RunInstances" | "StartInstances" => Some(Power::Up),
+            LAUNCH | "StartInstances" => Some(Power::Up),
             "StopInstances" | "TerminateInstances" | "BidEvictedEvent" => Some(Power::Down),
             _ => None,
         }
@@ -142,7 +148,7 @@ impl Record<'_> {
                 .map(|id| (id, None, outcome))
                 .collect();
         }
-        let launched = self.event_name == "RunInstances";
+        let launched = self.event_name == LAUNCH;
         let answered = items(self.response_elements.as_ref()).filter_map(|item| {
             let id = item.id()?;
             let (before, after) = if launched {

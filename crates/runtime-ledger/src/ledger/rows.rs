@@ -71,9 +71,14 @@ pub(super) fn observation(item: &Item) -> Option<(InstanceId, Observation)> {
     let instance = parts.next()?.parse().ok()?;
     let at = parts.next()?.parse().ok()?;
     let after = power_of(item, "after")?;
+    let launched = item.contains_key("launched");
+    let observed = Observation::new(at, power_of(item, "before"), after);
     Some((
         instance,
-        Observation::new(at, power_of(item, "before"), after),
+        Observation {
+            launched,
+            ..observed
+        },
     ))
 }
 

