@@ -9,7 +9,9 @@ use std::{
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
-use crate::world::{descendants, is_running, program};
+use local_servers::helper::descendants;
+
+use crate::world::{is_running, program};
 
 #[test]
 fn a_run_shows_that_the_second_time_downloads_nothing() {
@@ -32,13 +34,28 @@ fn a_run_shows_that_the_second_time_downloads_nothing() {
         .iter()
         .map(|row| row["event"].as_str().unwrap())
         .collect();
-    assert_eq!(events, ["one", "schedule", "several"]);
+    let runner = ["one", "schedule", "several"];
+    let minutes = [
+        "all",
+        "schedule",
+        "history",
+        "read",
+        "schedule",
+        "state-change",
+    ];
+    assert_eq!(events, [&runner[..], &minutes].concat());
     assert_eq!(rows[0]["first_use"]["cache"][0], "miss");
-    for row in rows {
+    let (runner, minutes) = rows.split_at(runner.len());
+    for row in runner {
         for state in row["warm"]["cache"].as_array().unwrap() {
             assert_eq!(state, "hit", "{row}");
         }
         assert!(row["bytes_not_downloaded"].as_u64().unwrap() > 0, "{row}");
+    }
+    assert_eq!(minutes[0]["warm"]["cache"][0], "12 servers, 5 look-ups");
+    for row in [&minutes[3], &minutes[5]] {
+        let said = row["warm"]["cache"][0].as_str().unwrap();
+        assert!(said.starts_with("cache: "), "{row}");
     }
     let kept =
         std::fs::read(local_servers::helper::workspace_root().join("target/run/summary.json"))

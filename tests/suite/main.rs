@@ -22,6 +22,12 @@ mod local_files;
 #[cfg(test)]
 mod metadata_faults;
 #[cfg(test)]
+mod minutes_by_the_hour;
+#[cfg(test)]
+mod minutes_on_demand;
+#[cfg(test)]
+mod minutes_world;
+#[cfg(test)]
 mod monitors;
 #[cfg(test)]
 mod processes;

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use local_servers::helper::descendants;
 use serde_json::{Value, json};
 
-use crate::world::{
-    World, begin_slack, descendants, invoke, is_running, release, run_slack, wait_for,
-};
+use crate::world::{World, begin_slack, invoke, is_running, release, run_slack, wait_for};
 
 #[tokio::test]
 async fn a_monitor_that_hangs_is_ended_and_told_of_as_a_timeout() {

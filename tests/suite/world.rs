@@ -120,28 +120,6 @@ pub(crate) fn is_running(pid: u32) -> bool {
     std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
-/// Everything below a process.
-pub(crate) fn descendants(pid: u32) -> Vec<u32> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
-    let lists = threads
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    let children: Vec<u32> = lists
-        .flat_map(|list| {
-            list.split_ascii_whitespace()
-                .map(|id| id.parse().unwrap())
-                .collect::<Vec<u32>>()
-        })
-        .collect();
-    children
-        .iter()
-        .copied()
-        .chain(children.iter().flat_map(|child| descendants(*child)))
-        .collect()
-}
-
 pub(crate) async fn invoke(function: &Function, event: Value) -> Outcome {
     function.invoke(event.to_string()).await.unwrap()
 }

@@ -6,6 +6,7 @@ mod aws;
 mod cache;
 mod deadline;
 mod error;
+pub mod event;
 mod logs;
 mod metrics;
 mod run;

@@ -54,7 +54,6 @@ struct Asked {
     faults: VecDeque<(&'static str, &'static str)>,
     /// How long after it happened an event can be looked up.
     delay: SignedDuration,
-    limited: bool,
 }
 
 impl CloudTrail {
@@ -68,7 +67,6 @@ impl CloudTrail {
                 throttled: 0,
                 faults: VecDeque::new(),
                 delay: SignedDuration::ZERO,
-                limited: true,
             }),
         });
         let app = Router::new()
@@ -101,11 +99,6 @@ impl CloudTrail {
     /// Has events come only so long after they happened; five minutes is usual.
     pub fn set_delay(&self, delay: SignedDuration) {
         self.shared.state().delay = delay;
-    }
-
-    /// Lifts or sets the limit of two requests a second.
-    pub fn set_limited(&self, limited: bool) {
-        self.shared.state().limited = limited;
     }
 
     /// Has the next request be answered with this error.
@@ -198,7 +191,7 @@ impl Asked {
         }
         let recent = self.recent.entry(region.to_owned()).or_default();
         recent.retain(|at| at.elapsed() < Duration::from_secs(1));
-        if self.limited && recent.len() >= RATE {
+        if recent.len() >= RATE {
             self.throttled += 1;
             return Err(("ThrottlingException", "Rate exceeded".to_owned()));
         }

@@ -13,6 +13,7 @@ pub mod progress;
 pub mod publish;
 pub mod schedule;
 mod server;
+pub mod servers;
 pub mod stack;
 pub mod status_page;
 pub mod template;

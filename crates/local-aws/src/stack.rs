@@ -10,6 +10,7 @@ use crate::{
     moto::Moto,
     progress::Progress,
     publish::{NewRelease, Publisher},
+    servers::Servers,
     status_page::{SLACK, STATUSPAGE, StatusPage},
 };
 
@@ -29,6 +30,8 @@ pub struct Stack {
     pub publisher: Publisher,
     /// What the monitors watch.
     pub status_page: StatusPage,
+    /// The servers whose minutes are counted.
+    pub servers: Servers,
     /// Where functions keep what they cache; for this stack alone.
     tmp: TempDir,
 }
@@ -61,12 +64,18 @@ impl Stack {
         }
         step.done(&format!("{} v{version}", MONITORS.join(" and ")));
 
+        let step = progress.step("DynamoDB, and servers by CloudTrail and EC2");
+        let servers = Servers::start().await?;
+        let [trail, ec2, dynamodb] = servers.urls();
+        step.done(&format!("{dynamodb}, {trail} and {ec2}"));
+
         let tmp = tempfile::Builder::new().prefix("larder-").tempdir()?;
         Ok(Self {
             moto,
             edge,
             publisher,
             status_page,
+            servers,
             tmp,
         })
     }
@@ -92,8 +101,9 @@ impl Stack {
             ("TRUSTED_KEYS", self.publisher.public_key()),
         ];
         others
-            .map(|(name, value)| (name.to_owned(), value))
             .into_iter()
+            .chain(self.servers.variables())
+            .map(|(name, value)| (name.to_owned(), value))
             .chain(pages)
             .collect()
     }

@@ -11,7 +11,8 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use local_servers::helper::{python, workspace_root};
+use local_servers::helper::{descendants, python, workspace_root};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use tokio::{
     net::TcpStream,
@@ -129,8 +130,10 @@ impl Watch {
 
     /// Ends it and waits for its end.
     pub async fn stop(mut self) {
-        self.signal(rustix::process::Signal::TERM);
+        let functions = self.functions();
+        self.signal(Signal::TERM);
         let _ = tokio::time::timeout(Duration::from_secs(3), self.process.wait()).await;
+        end(&functions);
     }
 
     async fn wait_until_it_listens(&mut self) -> anyhow::Result<()> {
@@ -161,20 +164,35 @@ impl Watch {
             .unwrap_or_default()
     }
 
-    fn signal(&self, signal: rustix::process::Signal) {
-        let pid = self
-            .process
-            .id()
-            .and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?));
-        if let Some(pid) = pid {
-            let _ = rustix::process::kill_process_group(pid, signal);
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.process.id().and_then(pid) {
+            let _ = kill_process_group(pid, signal);
         }
+    }
+
+    /// The functions that run now. Each has a process group of its own, and one that is at work does not notice that its
+    /// emulator is gone before it is done.
+    fn functions(&self) -> Vec<Pid> {
+        let below = self.process.id().map(descendants);
+        below.into_iter().flatten().filter_map(pid).collect()
+    }
+}
+
+fn pid(id: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(id).ok()?)
+}
+
+fn end(functions: &[Pid]) {
+    for function in functions {
+        let _ = kill_process(*function, Signal::KILL);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.signal(rustix::process::Signal::KILL);
+        let functions = self.functions();
+        self.signal(Signal::KILL);
+        end(&functions);
     }
 }
 

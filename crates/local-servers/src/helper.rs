@@ -30,6 +30,22 @@ pub fn workspace_root() -> PathBuf {
         .map_or(crates.clone(), PathBuf::from)
 }
 
+/// Every process below `pid`, as the system has them now.
+#[must_use]
+pub fn descendants(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let lists = threads.filter_map(|it| std::fs::read_to_string(it.path().join("children")).ok());
+    let children: Vec<u32> = lists
+        .flat_map(|list| {
+            let ids = list.split_ascii_whitespace();
+            ids.filter_map(|id| id.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect();
+    let below = children.iter().flat_map(|child| descendants(*child));
+    children.iter().copied().chain(below).collect()
+}
+
 /// A Python script that serves until its standard input ends, which it does with this process.
 #[derive(Debug)]
 pub struct Helper {

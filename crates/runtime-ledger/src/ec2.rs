@@ -58,18 +58,13 @@ pub struct Ec2 {
     describe: Operation<Asked, Page, Refused>,
 }
 
-/// Which instances.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which<'a> {
-    /// Those that have this tag: with this value, or with any.
-    Tagged {
-        /// The tag's key.
-        key: &'a str,
-        /// Its value.
-        value: Option<&'a str>,
-    },
-    /// These; one that is gone is not among the answers, and no error.
-    These(&'a [InstanceId]),
+/// Which instances: those that are all of this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Which<'a> {
+    /// They have a tag with this key, and with this value, if one is given.
+    pub tag: Option<(&'a str, Option<&'a str>)>,
+    /// They are among these, 200 at most; none stands for all. One that is gone is not among the answers, and no error.
+    pub ids: &'a [InstanceId],
 }
 
 /// A page of instances.
@@ -226,21 +221,18 @@ fn form(which: &Which<'_>, next: Option<&str>) -> String {
     let mut form = Serializer::new(String::new());
     form.append_pair("Action", "DescribeInstances")
         .append_pair("Version", VERSION);
+    let tag = which.tag.map(|(key, value)| match value {
+        None => ("tag-key".to_owned(), vec![key]),
+        Some(value) => (format!("tag:{key}"), vec![value]),
+    });
     // One that is named and gone would be an error; one that is filtered for is only absent.
-    let (filter, values): (String, Vec<&str>) = match which {
-        Which::Tagged { key, value: None } => ("tag-key".to_owned(), vec![key]),
-        Which::Tagged {
-            key,
-            value: Some(value),
-        } => (format!("tag:{key}"), vec![value]),
-        Which::These(ids) => (
-            "instance-id".to_owned(),
-            ids.iter().map(InstanceId::as_str).collect(),
-        ),
-    };
-    form.append_pair("Filter.1.Name", &filter);
-    for (at, value) in (1..).zip(values) {
-        form.append_pair(&format!("Filter.1.Value.{at}"), &escaped(value));
+    let ids: Vec<_> = which.ids.iter().map(InstanceId::as_str).collect();
+    let ids = (!ids.is_empty()).then(|| ("instance-id".to_owned(), ids));
+    for (filter, (name, values)) in (1..).zip(tag.into_iter().chain(ids)) {
+        form.append_pair(&format!("Filter.{filter}.Name"), &name);
+        for (at, value) in (1..).zip(values) {
+            form.append_pair(&format!("Filter.{filter}.Value.{at}"), &escaped(value));
+        }
     }
     form.append_pair("MaxResults", PAGE);
     if let Some(next) = next {
@@ -292,7 +284,13 @@ mod tests {
 
     #[test]
     fn the_form_asks_for_what_is_meant() {
-        let tagged = |value| form(&Which::Tagged { key: "App", value }, None);
+        let tagged = |value| {
+            let which = Which {
+                tag: Some(("App", value)),
+                ids: &[],
+            };
+            form(&which, None)
+        };
         assert_eq!(
             tagged(None),
             "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=tag-key&Filter.1.Value.1=App&MaxResults=1000"
@@ -302,7 +300,11 @@ mod tests {
                 .contains("Filter.1.Name=tag%3AApp&Filter.1.Value.1=my%5C*app%26x&")
         );
         let ids = ["i-0000000a", "i-0000000b"].map(|id| id.parse().unwrap());
-        let next = form(&Which::These(&ids), Some("t=1"));
+        let which = Which {
+            tag: None,
+            ids: &ids,
+        };
+        let next = form(&which, Some("t=1"));
         assert!(next.contains("Filter.1.Value.1=i-0000000a&Filter.1.Value.2=i-0000000b&MaxResults=1000&NextToken=t%3D1"));
     }
 }

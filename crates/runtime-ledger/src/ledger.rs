@@ -15,18 +15,19 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, KeysAndAttributes},
 };
-use jiff::{Timestamp, tz::TimeZone};
+use futures_util::future::try_join_all;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
     instance::InstanceId,
-    item::{Item, TableError, number, pauses, put_all, text, text_of},
+    item::{Item, TableError, number, parsed, pauses, put_all, text, text_of},
     month::Month,
     observation::{Observation, Power, Transition},
     total::{Quality, Total},
 };
 use rows::{
-    expiry, gap_text, keyed, month_key, observation, partition, power, server, sort_key, total,
-    watermark,
+    expiry, gap_text, keyed, month_key, observation, partition, power, reads_expiry, reads_key,
+    server, sort_key, total, watermark,
 };
 
 /// The most keys in one `BatchGetItem`.
@@ -70,8 +71,10 @@ pub struct MonthTotal {
     pub month: Month,
     /// How long it ran.
     pub total: Total,
-    /// What it was when it was seen last.
-    pub power: Option<Power>,
+    /// When it begins, and what the server was then, if that is known.
+    pub opening: Option<(Timestamp, Power)>,
+    /// What it was when it was looked at last.
+    pub power: Power,
     /// When that was.
     pub seen: Timestamp,
 }
@@ -267,11 +270,49 @@ impl Ledger {
                 ("seen".to_owned(), text(of.seen)),
                 ("expires".to_owned(), expiry(of.seen)),
             ]);
-            let last = of.power.map(|last| ("power".to_owned(), text(power(last))));
-            item.extend(last);
+            item.insert("power".to_owned(), text(power(of.power)));
+            if let Some((at, was)) = of.opening {
+                item.insert("opened".to_owned(), text(at));
+                item.insert("opening".to_owned(), text(power(was)));
+            }
             item
         });
         put_all(&self.client, &self.table, items.collect()).await
+    }
+
+    /// Adds to how often servers' minutes were read on `day`.
+    pub async fn count_reads(
+        &self,
+        day: Date,
+        reads: HashMap<InstanceId, u32>,
+    ) -> Result<(), TableError> {
+        let add = reads.into_iter().map(async |(instance, times)| {
+            let added = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(keyed(&reads_key(day), instance.as_str())))
+                .update_expression("ADD times :times SET expires = :expires")
+                .expression_attribute_values(":times", number(times))
+                .expression_attribute_values(":expires", reads_expiry(day))
+                .send()
+                .await;
+            added.map_err(|error| TableError::of("UpdateItem", &self.table, &error))
+        });
+        try_join_all(add).await.map(drop)
+    }
+
+    /// The servers whose minutes were read most on `day`, `most` of them at most; most often first.
+    pub async fn most_read(&self, day: Date, most: usize) -> Result<Vec<InstanceId>, TableError> {
+        let mut items = self.query(&reads_key(day), None).items().send();
+        let mut reads: Vec<(u64, InstanceId)> = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| TableError::of("Query", &self.table, &error))?;
+            reads.extend(parsed(&item, "times").zip(parsed(&item, "sk")));
+        }
+        reads.sort_unstable_by(|a, b| b.cmp(a));
+        reads.truncate(most);
+        Ok(reads.into_iter().map(|(_, instance)| instance).collect())
     }
 
     /// The totals of `instance` from one month to another, both included, in their order.
@@ -303,5 +344,18 @@ impl MonthTotal {
     #[must_use]
     pub const fn quality(&self) -> Quality {
         self.total.quality()
+    }
+
+    /// What it was when it was looked at last, and when.
+    #[must_use]
+    pub const fn seen(&self) -> Option<(Timestamp, Power)> {
+        Some((self.seen, self.power))
+    }
+
+    /// Whether something may still become of a server that EC2 has forgotten: it ran when it was looked at, or something was recorded later.
+    #[must_use]
+    pub fn is_open(&self, recorded: Option<&Vec<Observation>>) -> bool {
+        let later = |it: &Observation| it.at > self.seen;
+        self.power == Power::Up || recorded.is_some_and(|recorded| recorded.iter().any(later))
     }
 }

@@ -10,7 +10,7 @@ use crate::observation::{Observation, Power};
 
 /// Who reports the same change, be it CloudTrail, EventBridge or EC2 itself, may be off by a few seconds; no
 /// instance stops and starts again in so short a time.
-const SAME: SignedDuration = SignedDuration::from_secs(15);
+pub(crate) const SAME: SignedDuration = SignedDuration::from_secs(15);
 
 /// A stretch of time in which an instance ran, or may have run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,20 @@ impl Timeline {
     #[must_use]
     pub fn spans(&self) -> &[Span] {
         &self.spans
+    }
+
+    /// What it was at `at`, before the end; `None` where that is doubtful, or nothing is known at all.
+    #[must_use]
+    pub fn at(&self, at: Timestamp) -> Option<Power> {
+        self.last?;
+        match self
+            .spans
+            .iter()
+            .find(|span| (span.from..span.until).contains(&at))
+        {
+            Some(span) => (!span.doubtful).then_some(Power::Up),
+            None => Some(Power::Down),
+        }
     }
 
     /// What it is at the end; `None` if nothing is known of it.

@@ -2,16 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
+use larder_lambda::event::{Fields, is_schedule, no_others, shown};
 use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The most monitors one event may name.
 const MOST: usize = 64;
-
-/// The beginning of what somebody sent, for an error message: an error has to fit in an answer.
-fn shown(sent: impl fmt::Display) -> String {
-    sent.to_string().chars().take(80).collect()
-}
 
 /// What to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,33 +76,18 @@ impl std::error::Error for InvalidName {}
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Map::<String, Value>::deserialize(deserializer)?;
+        let fields = Fields::deserialize(deserializer)?;
         Self::from_fields(&fields).map_err(D::Error::custom)
     }
 }
 
 impl Event {
-    fn from_fields(fields: &Map<String, Value>) -> Result<Self, String> {
-        if let Some(kind) = fields.get("detail-type") {
-            return match (kind.as_str(), fields.get("source").and_then(Value::as_str)) {
-                (Some("Scheduled Event"), Some("aws.events" | "aws.scheduler")) => {
-                    Ok(Self::Scheduled)
-                }
-                _ => Err(format!(
-                    "field `detail-type` is {}, which is no schedule's event",
-                    shown(kind)
-                )),
-            };
+    fn from_fields(fields: &Fields) -> Result<Self, String> {
+        if is_schedule(fields)? {
+            return Ok(Self::Scheduled);
         }
-        if let Some(unknown) = fields
-            .keys()
-            .find(|name| !matches!(name.as_str(), "monitor" | "monitors"))
-        {
-            return Err(format!(
-                "unknown field `{}`: an event has `monitor` or `monitors`, or is a schedule's",
-                shown(unknown)
-            ));
-        }
+        let takes = "has `monitor` or `monitors`, or is a schedule's";
+        no_others(fields, &["monitor", "monitors"], takes)?;
         let names = match (fields.get("monitor"), fields.get("monitors")) {
             (Some(name), None) => std::slice::from_ref(name),
             (None, Some(Value::Array(names))) => names,

@@ -2,7 +2,10 @@
 
 mod report;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use local_servers::helper::workspace_root;
@@ -37,12 +40,11 @@ pub async fn run(json: bool) -> anyhow::Result<()> {
                 .unwrap_or_default()
                 .to_owned();
             let step = progress.step(&format!("{} with {name}, twice", function.name));
-            let first = watch.invoke(&function.name, &event).await?;
-            let warm = watch.invoke(&function.name, &event).await?;
-            step.done(&states(&warm));
-            report
-                .rows
-                .push(Row::new(&function.name, &name, &first, &warm)?);
+            let first = timed(watch.invoke(&function.name, &event)).await?;
+            let warm = timed(watch.invoke(&function.name, &event)).await?;
+            let row = Row::new(&function.name, &name, &first, &warm)?;
+            step.done(&row.warm_states());
+            report.rows.push(row);
         }
     }
     watch.stop().await;
@@ -127,18 +129,10 @@ fn is_json(path: &Path) -> bool {
         .is_some_and(|extension| extension == "json")
 }
 
-/// The cache states in an answer, such as `hit, miss`.
-fn states(answer: &Value) -> String {
-    let results = answer
-        .get("results")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    let states = results.map(|result| {
-        result
-            .get("cache")
-            .and_then(Value::as_str)
-            .unwrap_or("failed")
-    });
-    states.collect::<Vec<_>>().join(", ")
+/// An answer, and how long it took to come.
+async fn timed(
+    invocation: impl Future<Output = anyhow::Result<Value>>,
+) -> anyhow::Result<(Value, Duration)> {
+    let began = Instant::now();
+    Ok((invocation.await?, began.elapsed()))
 }

@@ -3,9 +3,10 @@
 use std::{
     io::{IsTerminal as _, Write as _},
     path::Path,
+    time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use larder_lambda::environment;
 use serde::Serialize;
@@ -26,31 +27,32 @@ pub(super) struct Row {
     warm: Use,
     /// What the second use would have downloaded without a cache.
     bytes_not_downloaded: u64,
-    /// By how much less time the second use took to have its binaries ready.
+    /// By how much less time the second use took.
     milliseconds_saved: f64,
 }
 
 /// One invocation.
 #[derive(Debug, Serialize)]
 struct Use {
-    /// The cache state of each part.
+    /// The cache state of each part, or what was done.
     cache: Vec<String>,
-    /// How long it took to have everything ready that is cached.
+    /// How long it took to have everything ready that is cached; where the answer does not say so, how long it took to come.
     ready_ms: f64,
 }
+
+/// An answer, and how long it took to come.
+type Timed = (Value, Duration);
 
 impl Row {
     /// From the answers of both invocations.
     pub(super) fn new(
         function: &str,
         event: &str,
-        first: &Value,
-        warm: &Value,
+        first: &Timed,
+        warm: &Timed,
     ) -> anyhow::Result<Self> {
         let (first_use, warm_use) = (Use::of(first)?, Use::of(warm)?);
-        let sizes = results(warm)?
-            .iter()
-            .filter(|result| result.get("cache") != Some(&"miss".into()));
+        let sizes = results(&warm.0).filter(|result| result.get("cache") != Some(&"miss".into()));
         let sizes = sizes.filter_map(|result| result.get("binary_size")?.as_u64());
         Ok(Self {
             function: function.to_owned(),
@@ -61,26 +63,56 @@ impl Row {
             warm: warm_use,
         })
     }
+
+    /// What the second use found, such as `hit, miss`.
+    pub(super) fn warm_states(&self) -> String {
+        self.warm.cache.join(", ")
+    }
 }
 
 impl Use {
-    fn of(answer: &Value) -> anyhow::Result<Self> {
-        let results = results(answer)?;
-        let cache = results.iter().map(|result| {
+    fn of((answer, took): &Timed) -> anyhow::Result<Self> {
+        if let Some(done) = done(answer) {
+            let ready_ms = microseconds(took.as_secs_f64() * 1e3);
+            return Ok(Self {
+                cache: vec![done],
+                ready_ms,
+            });
+        }
+        let cache = results(answer).map(|result| {
             let state = result.get("cache").and_then(Value::as_str);
             state
                 .map(str::to_owned)
                 .with_context(|| format!("a monitor failed: {result}"))
         });
-        let ready_ms = results
-            .iter()
+        let cache: Vec<_> = cache.collect::<anyhow::Result<_>>()?;
+        ensure!(!cache.is_empty(), "an answer that says nothing: {answer}");
+        let ready_ms = results(answer)
             .filter_map(|result| result.get("ensure_ms")?.as_f64())
             .sum();
         Ok(Self {
-            cache: cache.collect::<anyhow::Result<_>>()?,
+            cache,
             ready_ms: microseconds(ready_ms),
         })
     }
+}
+
+/// What an answer says that was done, of a function that counts minutes.
+fn done(answer: &Value) -> Option<String> {
+    if let Some(body) = answer.get("body").and_then(Value::as_str) {
+        let body: Value = serde_json::from_str(body).ok()?;
+        let count = |name: &str| body.get(name).and_then(Value::as_u64);
+        let (servers, lookups) = (count("processed")?, count("lookups")?);
+        return Some(format!("{servers} servers, {lookups} look-ups"));
+    }
+    if let Some(source) = answer.get("source").and_then(Value::as_str) {
+        return Some(format!("{source}: {} min", answer.get("minutes")?));
+    }
+    if let Some(months) = answer.get("history").and_then(Value::as_array) {
+        return Some(format!("{} months", months.len()));
+    }
+    let warmed = answer.get("warmed")?;
+    Some(format!("{warmed} at hand"))
 }
 
 /// Milliseconds to three places, which sums and differences of such figures have more of.
@@ -88,9 +120,9 @@ fn microseconds(ms: f64) -> f64 {
     (ms * 1e3).round() / 1e3
 }
 
-fn results(answer: &Value) -> anyhow::Result<&Vec<Value>> {
+fn results(answer: &Value) -> impl Iterator<Item = &Value> {
     let results = answer.get("results").and_then(Value::as_array);
-    results.with_context(|| format!("an answer without results: {answer}"))
+    results.into_iter().flatten()
 }
 
 impl Report {
@@ -180,9 +212,10 @@ mod tests {
 
     use super::*;
 
-    fn answer(cache: &str, ensure_ms: f64) -> Value {
+    fn answer(cache: &str, ensure_ms: f64) -> Timed {
         let result = json!({ "monitor": "slack", "cache": cache, "ensure_ms": ensure_ms, "binary_size": 9_876_543 });
-        json!({ "results": [result], "processed": 1, "errors": 0 })
+        let answer = json!({ "results": [result], "processed": 1, "errors": 0 });
+        (answer, Duration::from_millis(300))
     }
 
     #[test]
@@ -210,11 +243,38 @@ mod tests {
     #[test]
     fn a_failed_monitor_is_an_error_of_the_run() {
         let failed = json!({ "results": [{ "monitor": "slack", "error": { "type": "Upstream", "message": "no" } }] });
+        let failed = (failed, Duration::ZERO);
         assert!(
             Row::new("monitor-runner", "one", &failed, &failed)
                 .unwrap_err()
                 .to_string()
                 .contains("Upstream")
         );
+    }
+
+    #[test]
+    fn what_counts_minutes_is_told_in_its_own_words() {
+        let body = json!({ "total_servers": 3, "processed": 3, "errors": 0, "lookups": 5 });
+        let said = |answer: Value| {
+            let answer = (answer, Duration::from_millis(12));
+            let row = Row::new("runtime", "one", &answer, &answer).unwrap();
+            (row.warm_states(), row.warm.ready_ms.round().to_string())
+        };
+        for (answer, expected) in [
+            (
+                json!({ "statusCode": 200, "body": body.to_string() }),
+                "3 servers, 5 look-ups",
+            ),
+            (
+                json!({ "source": "cache", "minutes": 12.5 }),
+                "cache: 12.5 min",
+            ),
+            (json!({ "history": [{}, {}] }), "2 months"),
+            (json!({ "warmed": 4 }), "4 at hand"),
+        ] {
+            assert_eq!(said(answer), (expected.to_owned(), "12".to_owned()));
+        }
+        let nothing = (json!({}), Duration::ZERO);
+        assert!(Row::new("runtime", "one", &nothing, &nothing).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp, civil::Date, tz::TimeZone};
 
 use super::{Gap, MonthTotal, Watermark};
 use crate::{
@@ -56,6 +56,18 @@ pub(super) fn server(instance: &InstanceId) -> String {
 
 pub(super) fn month_key(month: Month) -> String {
     format!("month#{month}")
+}
+
+pub(super) fn reads_key(day: Date) -> String {
+    format!("reads#{day}")
+}
+
+/// What was read how often is of use for a few days.
+pub(super) fn reads_expiry(day: Date) -> AttributeValue {
+    let end = day
+        .saturating_add(Span::new().days(7))
+        .to_zoned(TimeZone::UTC);
+    number(end.map_or(0, |end| end.timestamp().as_second()))
 }
 
 pub(super) fn expiry(at: Timestamp) -> AttributeValue {
@@ -117,7 +129,8 @@ pub(super) fn total(item: &Item) -> Option<MonthTotal> {
             doubtful: parsed(item, "doubtful")?,
             days: days?,
         },
-        power: power_of(item, "power"),
+        opening: parsed(item, "opened").zip(power_of(item, "opening")),
+        power: power_of(item, "power")?,
         seen: parsed(item, "seen")?,
     })
 }

@@ -1,0 +1,253 @@
+//! Records state changes of EC2 servers, and answers how many minutes they ran: from the cache, or by computing it.
+
+mod answer;
+mod calculate;
+mod config;
+mod event;
+mod popular;
+mod read;
+
+use aws_types::SdkConfig;
+use jiff::Timestamp;
+use larder::{Cache, Keyspace, Policy, Space};
+use larder_lambda::{Error, ErrorKind, Function, Invocation, Kind as _};
+use metrique_writer::Entry;
+use runtime_ledger::{
+    InstanceId, Month, Power, StateChange, ec2::Ec2, ledger::Ledger, lookup::Trail,
+    servers::Servers,
+};
+
+pub use answer::{Answer, History, Ignored, InstanceText, OfMonth, Reading, Source};
+use calculate::Calculated;
+pub use config::Config;
+pub use event::Event;
+use popular::Reads;
+use read::Minutes;
+
+/// What the cache is called where others share it.
+const APP: &str = "runtime-events";
+
+/// Minutes by server and month, so that one month's are never taken for another's. For as long as `CACHE_TTL_DEFAULT`
+/// says: the servers' table has them anew every hour.
+static MINUTES: Keyspace<(String, String), Minutes> =
+    Keyspace::new("minutes", 1, Policy::by_default());
+
+/// What one invocation counts.
+#[derive(Debug, Default, Entry)]
+#[entry(rename_all = "PascalCase")]
+pub struct Metrics {
+    changes: u64,
+    cached: u64,
+    calculated: u64,
+    ignored: u64,
+}
+
+/// The function: its settings, its clients and its cache.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    regions: Vec<Region>,
+    ledger: Ledger,
+    servers: Servers,
+    cache: Cache,
+    minutes: Space<(String, String), Minutes>,
+    reads: Reads,
+}
+
+/// A Region and its clients.
+#[derive(Debug)]
+struct Region {
+    name: String,
+    trail: Trail,
+    ec2: Ec2,
+}
+
+impl App {
+    /// Makes the clients and the cache. None of them connects.
+    pub fn new(config: Config, aws: &SdkConfig) -> anyhow::Result<Self> {
+        let regions = config.runtime.regions(aws)?;
+        let regions = regions.into_iter().map(|name| {
+            Ok::<_, anyhow::Error>(Region {
+                trail: Trail::new(aws, &name),
+                ec2: Ec2::new(aws, &name)?,
+                name,
+            })
+        });
+        let regions = regions.collect::<Result<_, _>>()?;
+        let cache = config.cache.builder(APP, None)?.build();
+        let dynamodb = aws_sdk_dynamodb::Client::new(aws);
+        Ok(Self {
+            regions,
+            ledger: Ledger::new(dynamodb.clone(), &config.runtime.ledger_table),
+            servers: Servers::new(dynamodb, &config.runtime.servers_table),
+            minutes: cache.space(&MINUTES),
+            cache,
+            reads: Reads::default(),
+            config,
+        })
+    }
+
+    /// What `event` comes to, as of `now`.
+    pub async fn answer(
+        &self,
+        event: Event,
+        now: Timestamp,
+        metrics: &mut Metrics,
+    ) -> Result<Answer, Error> {
+        match event {
+            Event::Changed(change) => self.changed(&change, now, metrics).await,
+            Event::Read(instance) => self.read(&instance, now, metrics).await,
+            Event::History { instance, from, to } => {
+                let totals = self.ledger.history(&instance, (from, to)).await;
+                let totals = totals.kind(ErrorKind::Upstream)?;
+                let zone = &self.config.runtime.zone;
+                Ok(Answer::History(History {
+                    history: totals
+                        .iter()
+                        .map(|total| OfMonth::of(total, zone))
+                        .collect(),
+                    instance_id: InstanceText(instance),
+                }))
+            }
+            Event::Warm => self.warm(now).await,
+        }
+    }
+
+    /// Answers with what is cached, if it is not too old; computes it otherwise.
+    async fn read(
+        &self,
+        instance: &InstanceId,
+        now: Timestamp,
+        metrics: &mut Metrics,
+    ) -> Result<Answer, Error> {
+        self.reads.count(instance);
+        if let Some(cached) = self.cached(instance, now).await? {
+            metrics.cached += 1;
+            return Ok(Answer::Minutes(cached.reading(instance, None)));
+        }
+        metrics.calculated += 1;
+        let calculated = self.calculate(instance, None, now).await?;
+        let missing = || {
+            let tag = &self.config.runtime.tag_key;
+            let message = format!(
+                "{instance} is no server: no instance with the tag {tag} has this id in {}",
+                self.region_names()
+            );
+            Error::message(ErrorKind::NotFound, message)
+        };
+        let calculated = calculated.ok_or_else(missing)?;
+        self.keep(instance, &calculated, now).await;
+        Ok(Answer::Minutes(calculated.reading(instance)))
+    }
+
+    /// Records a change, and has the minutes that follow from it at hand.
+    async fn changed(
+        &self,
+        change: &StateChange,
+        now: Timestamp,
+        metrics: &mut Metrics,
+    ) -> Result<Answer, Error> {
+        metrics.changes += 1;
+        let recorded = self
+            .ledger
+            .record(&change.region, &[change.transition()])
+            .await;
+        // EventBridge sends it again after an error.
+        recorded.kind(ErrorKind::Upstream)?;
+        let instance = &change.instance;
+        let cached = self.cached(instance, now).await?;
+        let calculated = match self.calculate(instance, Some(&change.region), now).await {
+            Ok(calculated) => calculated,
+            // It is recorded, there is an answer, and the next hour puts it right.
+            Err(error) if cached.is_some() => {
+                tracing::warn!(%instance, %error, "The minutes could not be computed anew");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(calculated) = &calculated {
+            self.keep(instance, calculated, now).await;
+        }
+        let state = Some(change.state.as_str());
+        match (cached, calculated) {
+            (Some(cached), _) => {
+                metrics.cached += 1;
+                Ok(Answer::Minutes(cached.reading(instance, state)))
+            }
+            (None, Some(calculated)) => {
+                metrics.calculated += 1;
+                Ok(Answer::Minutes(Reading {
+                    state,
+                    ..calculated.reading(instance)
+                }))
+            }
+            (None, None) => {
+                metrics.ignored += 1;
+                Ok(Answer::Ignored(Ignored {
+                    instance_id: InstanceText(instance.clone()),
+                    state: change.state.as_str(),
+                    ignored: format!("it has not the tag {}", self.config.runtime.tag_key),
+                }))
+            }
+        }
+    }
+
+    /// Puts what was computed where it is read next. That it could not be is no error: it is computed again.
+    async fn keep(&self, instance: &InstanceId, calculated: &Calculated, now: Timestamp) {
+        let create = calculated.power == Power::Up;
+        let minutes = calculated.total.minutes();
+        if let Err(error) = self.servers.set(instance, minutes, now, create).await {
+            tracing::warn!(%instance, %error, "The minutes could not be cached");
+        }
+        let value = Minutes {
+            minutes: minutes.as_f64(),
+            at: now,
+        };
+        if let Err(error) = self
+            .minutes
+            .put(&self.key(instance, now), value.into())
+            .await
+        {
+            tracing::warn!(%instance, %error, "The minutes could not be cached");
+        }
+    }
+
+    /// Where the minutes of the present month are in the cache.
+    fn key(&self, instance: &InstanceId, now: Timestamp) -> (String, String) {
+        let month = Month::of(now, &self.config.runtime.zone);
+        (instance.to_string(), month.to_string())
+    }
+
+    fn region_names(&self) -> String {
+        let names: Vec<_> = self
+            .regions
+            .iter()
+            .map(|region| region.name.as_str())
+            .collect();
+        names.join(", ")
+    }
+}
+
+impl Function for App {
+    type Event = Event;
+    type Answer = Answer;
+    type Metrics = Metrics;
+
+    fn cache(&self) -> Option<&Cache> {
+        Some(&self.cache)
+    }
+
+    async fn handle(
+        &self,
+        event: Event,
+        invocation: &Invocation,
+        metrics: &mut Metrics,
+    ) -> Result<Answer, Error> {
+        let now = Timestamp::now();
+        let answer = self.answer(event, now, metrics).await?;
+        if let Some(flush) = self.reads.flush(&self.ledger, now) {
+            invocation.after_response(flush);
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,360 @@
+//! runtime-calculator on a local AWS, hour after hour, against fleets whose truth is known.
+
+use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+use jiff::{SignedDuration, Timestamp};
+use larder_lambda::{Deadline, ErrorKind};
+use local_aws::fleet::{Change, Fleet, Habits};
+use runtime_calculator::{App, Event};
+use serde_json::json;
+
+use crate::{
+    minutes_world::{Minutes, REGION, at, hours, one},
+    world::create,
+};
+
+const A: &str = "i-0000000a";
+const B: &str = "i-0000000b";
+const OTHER: &str = "i-0000ffff";
+
+/// A fleet in November.
+fn november(servers: usize, until: Timestamp, seed: u64, shutdowns: bool) -> Fleet {
+    let habits = Habits {
+        servers,
+        from: at("2026-10-25T00:00:00Z"),
+        until,
+        stays: hours(7),
+        steady: 20,
+        shutdowns,
+        ends: shutdowns,
+    };
+    Fleet::random(REGION, &habits, seed)
+}
+
+async fn fails(app: &App, now: Timestamp) -> larder_lambda::Error {
+    let deadline = Deadline::after(std::time::Duration::from_mins(5));
+    app.calculate(&Event::default(), now, &deadline)
+        .await
+        .unwrap_err()
+}
+
+#[tokio::test]
+async fn hour_after_hour_the_minutes_are_the_truth_though_events_come_late() {
+    let world = Minutes::new().await;
+    let first = at("2026-11-20T10:00:00Z");
+    let fleet = november(40, first + hours(8), 7, true);
+    world.cloud.set(fleet.clone());
+    world.trail.set_delay(SignedDuration::from_mins(10));
+    let app = world.calculator(&[]);
+    for hour in 0..8 {
+        let now = first + hours(hour);
+        let counts = world.run(&app, now).await;
+        assert_eq!((counts.errors, counts.pending), (0, 0), "{counts:?}");
+        assert!(counts.processed >= fleet.servers().filter(|it| it.is_described(now)).count());
+        world.check(&fleet, now).await;
+    }
+}
+
+#[tokio::test]
+async fn at_the_end_of_a_month_its_totals_become_final_and_the_next_begins_at_0() {
+    let world = Minutes::new().await;
+    let end = at("2026-12-01T00:00:00Z");
+    let fleet = november(20, end + hours(30), 3, false);
+    world.cloud.set(fleet.clone());
+    let app = world.calculator(&[]);
+    for hour in [-2, -1, 1, 7, 29] {
+        let now = end + hours(hour);
+        world.run(&app, now).await;
+        world.check(&fleet, now).await;
+    }
+    let mut checked = 0;
+    for server in fleet.servers() {
+        if let Some(total) = world.total(&server.id, "2026-11").await {
+            let truth = server.ran(at("2026-11-01T00:00:00Z"), end);
+            assert_eq!(
+                (total.total.seconds, total.total.doubtful),
+                (truth, 0),
+                "{}",
+                server.id
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "{checked}");
+    let mark = world.ledger().watermark(REGION).await.unwrap().unwrap();
+    assert_eq!(mark.closed.unwrap().to_string(), "2026-11");
+}
+
+#[tokio::test]
+async fn a_second_run_makes_as_many_calls_for_a_thousand_servers_as_for_ten() {
+    let mut calls = Vec::new();
+    for servers in [10, 1_000] {
+        let world = Minutes::new().await;
+        let now = at("2026-11-20T10:00:00Z");
+        let mut fleet = Fleet::new(REGION);
+        let ids: Vec<_> = (0..servers).map(|n| format!("i-{n:08x}")).collect();
+        let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+        for id in &ids {
+            fleet.add(id, &[("App", "minecraft")]);
+        }
+        fleet.change(now - hours(500), Change::Launch, &ids);
+        fleet.change(now - hours(5), Change::Stop, &ids[..5]);
+        world.cloud.set(fleet.clone());
+        let app = world.calculator(&[]);
+        world.run(&app, now).await;
+        let before = world.trail.answered();
+        let counts = world.run(&app, now + hours(1)).await;
+        assert_eq!(counts.processed, servers, "{counts:?}");
+        calls.push(world.trail.answered() - before);
+        assert_eq!(
+            world.trail.throttled(),
+            0,
+            "the client keeps to two a second"
+        );
+    }
+    assert_eq!(calls, [5, 5]);
+}
+
+#[tokio::test]
+async fn an_error_never_overwrites_a_good_value() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    world.cloud.set(one(A, now - hours(3)));
+    let app = world.calculator(&[]);
+    world.run(&app, now).await;
+    let good = world.item(A).await;
+    assert_eq!(good["runningMinutesCache"], 180.0);
+
+    world.trail.fail_next(
+        "AccessDeniedException",
+        "not authorized to perform: cloudtrail:LookupEvents",
+    );
+    let error = fails(&app, now + hours(1)).await;
+    assert_eq!(error.kind(), ErrorKind::Upstream);
+    assert!(
+        error.to_string().contains("not authorized to perform"),
+        "{error}"
+    );
+    world.ec2.fail_next(403, "UnauthorizedOperation");
+    let error = fails(&app, now + hours(1)).await;
+    assert!(
+        error.to_string().contains("UnauthorizedOperation"),
+        "{error}"
+    );
+    assert_eq!(world.item(A).await, good);
+    let counts = world.run(&app, now + hours(2)).await;
+    assert_eq!((counts.processed, counts.errors), (1, 0));
+    assert_eq!(world.item(A).await["runningMinutesCache"], 300.0);
+}
+
+#[tokio::test]
+async fn throttling_and_a_busy_service_are_waited_out() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    world.cloud.set(one(A, now - hours(3)));
+    world
+        .trail
+        .fail_next("ThrottlingException", "Rate exceeded");
+    world.trail.fail_next("InternalFailure", "try again");
+    world.ec2.fail_next(503, "RequestLimitExceeded");
+    let counts = world.run(&world.calculator(&[]), now).await;
+    assert_eq!((counts.processed, counts.errors), (1, 0));
+}
+
+#[tokio::test]
+async fn the_hourly_write_keeps_every_other_attribute_of_the_server() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    let mut fleet = one(A, now - hours(3));
+    fleet.add(B, &[("App", "minecraft")]);
+    fleet.change(now - hours(2), Change::Launch, &[B]);
+    world.cloud.set(fleet);
+    let own = [
+        ("timezone", S("Asia/Bangkok".to_owned())),
+        ("runCommand", S("./start.sh".to_owned())),
+        ("memory", N("4096".to_owned())),
+    ];
+    world.put(A, &own).await;
+    let newer = [
+        ("runningMinutesCache", N("7".to_owned())),
+        (
+            "runningMinutesCacheTimestamp",
+            S("2026-11-20T10:30:00Z".to_owned()),
+        ),
+    ];
+    world.put(B, &newer).await;
+    world.run(&world.calculator(&[]), now).await;
+    assert_eq!(
+        world.item(A).await,
+        json!({ "id": A, "timezone": "Asia/Bangkok", "runCommand": "./start.sh", "memory": 4096.0,
+            "runningMinutesCache": 180.0, "runningMinutesCacheTimestamp": "2026-11-20T10:00:00Z" })
+    );
+    assert_eq!(
+        world.item(B).await["runningMinutesCache"],
+        7.0,
+        "never over a newer one"
+    );
+}
+
+#[tokio::test]
+async fn more_than_one_page_of_instances_is_listed_and_only_those_that_are_tagged() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    let mut fleet = Fleet::new(REGION);
+    for n in 0..23 {
+        let id = format!("i-{n:08x}");
+        fleet.add(&id, &[("App", if n < 20 { "minecraft" } else { "other" })]);
+        fleet.change(now - hours(30) + hours(n), Change::Launch, &[&id]);
+    }
+    fleet.add(OTHER, &[("Team", "minecraft")]);
+    fleet.change(now - hours(2), Change::Launch, &[OTHER]);
+    world.cloud.set(fleet);
+    world.ec2.set_page(7);
+    let all = world.run(&world.calculator(&[]), now).await;
+    assert_eq!(all.processed, 23);
+    let some = world
+        .run(&world.calculator(&[("APP_TAG_VALUE", "minecraft")]), now)
+        .await;
+    assert_eq!(some.processed, 20);
+    assert_eq!(world.item(OTHER).await, json!({}));
+}
+
+#[tokio::test]
+async fn a_busy_month_keeps_its_oldest_events() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    let mut fleet = one(A, at("2026-11-02T00:00:00Z"));
+    fleet.add(B, &[("App", "minecraft")]);
+    fleet.change(at("2026-11-02T00:00:00Z"), Change::Launch, &[B]);
+    for n in 1..=70 {
+        let start = at("2026-11-02T00:00:00Z") + hours(4 * n);
+        fleet.change(start, Change::Stop, &[B]);
+        fleet.change(start + hours(2), Change::Start, &[B]);
+    }
+    world.cloud.set(fleet.clone());
+    let counts = world.run(&world.calculator(&[]), now).await;
+    assert_eq!(counts.lookups, 7, "two pages of each, starts and stops");
+    world.check(&fleet, now).await;
+    assert_eq!(counts.bounded, 0);
+}
+
+#[tokio::test]
+async fn a_run_that_has_no_time_keeps_its_place_and_the_next_goes_on() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    let mut fleet = one(A, at("2026-11-02T00:00:00Z"));
+    for n in 1..=200 {
+        let start = at("2026-11-02T00:00:00Z") + hours(2 * n);
+        fleet.change(start, Change::Stop, &[A]);
+        fleet.change(start + hours(1), Change::Start, &[A]);
+    }
+    world.cloud.set(fleet.clone());
+    world.cloud.set_now(now);
+    let app = world.calculator(&[]);
+    let short = Deadline::after(std::time::Duration::from_secs(6));
+    let counts = app.calculate(&Event::default(), now, &short).await.unwrap();
+    assert_eq!((counts.processed, counts.pending), (0, 1), "{counts:?}");
+    assert_eq!(
+        world.item(A).await,
+        json!({}),
+        "nothing is written that is not known"
+    );
+    let first = counts.lookups;
+    let counts = world.run(&app, now + hours(1)).await;
+    assert_eq!(counts.processed, 1, "{counts:?}");
+    world.check(&fleet, now + hours(1)).await;
+    assert!(
+        first + counts.lookups <= 17 + 1,
+        "what was asked for is not asked for again: {first} and {}",
+        counts.lookups
+    );
+}
+
+#[tokio::test]
+async fn an_earlier_month_is_computed_on_request_and_not_written_over_the_present() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    world.cloud.set(one(A, at("2026-09-30T00:00:00Z")));
+    world.cloud.set_now(now);
+    let app = world.calculator(&[]);
+    let october = Event {
+        month: Some("2026-10".parse().unwrap()),
+        ..Event::default()
+    };
+    let deadline = Deadline::after(std::time::Duration::from_mins(5));
+    let counts = app.calculate(&october, now, &deadline).await.unwrap();
+    assert_eq!(counts.processed, 1);
+    assert_eq!(
+        world
+            .total(A, "2026-10")
+            .await
+            .unwrap()
+            .total
+            .minutes()
+            .to_string(),
+        "44640.00"
+    );
+    assert_eq!(world.item(A).await, json!({}));
+    for (month, said) in [("2026-07", "90 days"), ("2026-12", "future")] {
+        let event = Event {
+            month: Some(month.parse().unwrap()),
+            ..Event::default()
+        };
+        let error = app.calculate(&event, now, &deadline).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadRequest);
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn terminated_spot_reclaimed_and_shut_down_from_inside_servers_stop_counting() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    let changes = [
+        Change::Stop,
+        Change::Terminate,
+        Change::Reclaim,
+        Change::Shutdown { dated: true },
+    ];
+    let mut fleet = Fleet::new(REGION);
+    for (n, change) in changes.into_iter().enumerate() {
+        let id = format!("i-{n:08x}");
+        fleet.add(&id, &[("App", "minecraft")]);
+        fleet.change(now - hours(5), Change::Launch, &[&id]);
+        fleet.change(now - SignedDuration::from_mins(30), change, &[&id]);
+        world.put(&id, &[]).await;
+    }
+    world.cloud.set(fleet.clone());
+    let app = world.calculator(&[]);
+    world.run(&app, now).await;
+    // EC2 has forgotten two of them by now.
+    world.run(&app, now + hours(2)).await;
+    for server in fleet.servers() {
+        assert_eq!(
+            world.item(&server.id).await["runningMinutesCache"],
+            270.0,
+            "{}",
+            server.id
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_function_answers_as_its_contract_says_and_logs_what_it_wrote() {
+    let world = Minutes::new().await;
+    let now = Timestamp::now();
+    world.cloud.set(one(A, now - hours(3)));
+    let function = create(world.function("runtime-calculator")).await;
+    let outcome = crate::world::invoke(&function, json!({})).await;
+    let answer = outcome.json().unwrap();
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    let body = answer["body"].as_str().unwrap();
+    let begins = r#"{"message": "Monthly runtime calculation completed", "total_servers": 1, "processed": 1, "errors": 0"#;
+    assert!(body.starts_with(begins), "{body}");
+    let minutes = world.item(A).await["runningMinutesCache"].as_f64().unwrap();
+    assert!((180.0..181.0).contains(&minutes), "{minutes}");
+    let log = outcome.logs.join("\n");
+    assert!(
+        log.contains(&format!("Cached runtime for {A}: {minutes:.2} minutes")),
+        "{log}"
+    );
+}
