@@ -1,16 +1,27 @@
-//! An event: refused, or names that are fit for a path and a URL.
+//! An event of any function: refused, or names and ids that are fit for a path, a URL and a key.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use monitor_runner::Event;
 
 fuzz_target!(|json: &[u8]| {
-    if let Ok(Event::Monitors(names)) = serde_json::from_slice(json) {
+    if let Ok(monitor_runner::Event::Monitors(names)) = serde_json::from_slice(json) {
         assert!((1..=64).contains(&names.len()));
         for name in names {
             let name = name.as_str();
             assert!(!name.is_empty() && name.len() <= 64);
             assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+        }
+    }
+    if let Ok(event) = serde_json::from_slice::<runtime_calculator::Event>(json) {
+        assert!(event.instances.len() <= 200);
+    }
+    if let Ok(event) = serde_json::from_slice(json) {
+        match event {
+            runtime_events::Event::Changed(change) => {
+                assert!(!change.id.contains('#') && !change.region.contains('#'));
+            }
+            runtime_events::Event::History { from, to, .. } => assert!(from.to(to).count() <= 14),
+            runtime_events::Event::Read(_) | runtime_events::Event::Warm => {}
         }
     }
 });

@@ -14,8 +14,13 @@ use local_servers::helper::python;
 
 use crate::world::{World, obedient};
 
-/// Runs a script of `tests/clients` with the Python of the virtual environment.
+/// Runs a script of `tests/clients` that says that all is well.
 async fn run(script: &str, arguments: &[&str]) {
+    assert_eq!(said(script, arguments).await, "ok\n", "{script}");
+}
+
+/// What a script of `tests/clients` says, run with the Python of the virtual environment.
+pub(crate) async fn said(script: &str, arguments: &[&str]) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("clients")
         .join(script);
@@ -25,7 +30,7 @@ async fn run(script: &str, arguments: &[&str]) {
     let output = command.arg(path).args(arguments).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}: {said}");
-    assert_eq!(output.stdout, b"ok\n", "{script}: {said}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ mod contract;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod ec2;
+#[cfg(test)]
 mod lambda;
 #[cfg(test)]
 mod late_work;

@@ -99,21 +99,7 @@ impl Minutes {
 
     /// The AWS configuration of a function that runs in this process, so that it can be told what time it is.
     pub(crate) fn aws(&self) -> SdkConfig {
-        let credentials =
-            aws_sdk_dynamodb::config::Credentials::new("local", "local", None, None, "tests");
-        let endpoints = self
-            .endpoints()
-            .map(|(service, url)| (service.to_owned(), url));
-        SdkConfig::builder()
-            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .sleep_impl(aws_sdk_dynamodb::config::SharedAsyncSleep::new(
-                aws_smithy_async::rt::sleep::TokioSleep::new(),
-            ))
-            .service_config(Endpoints(endpoints.into()))
-            .build()
+        aws_of(self.endpoints(), ("local", "local"))
     }
 
     /// runtime-calculator with these settings.
@@ -201,6 +187,25 @@ impl Minutes {
             );
         }
     }
+}
+
+/// A configuration with an endpoint for each service, and these credentials.
+pub(crate) fn aws_of<const N: usize>(
+    endpoints: [(&str, String); N],
+    (key, secret): (&str, &str),
+) -> SdkConfig {
+    let credentials = aws_sdk_dynamodb::config::Credentials::new(key, secret, None, None, "tests");
+    let endpoints = endpoints.map(|(service, url)| (service.to_owned(), url));
+    SdkConfig::builder()
+        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .sleep_impl(aws_sdk_dynamodb::config::SharedAsyncSleep::new(
+            aws_smithy_async::rt::sleep::TokioSleep::new(),
+        ))
+        .service_config(Endpoints(endpoints.into()))
+        .build()
 }
 
 fn lookup(settings: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
