@@ -81,8 +81,8 @@ fuzz: check-fuzz $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ) ## Fuzz every parser of forei
 
 .PHONY: bench
 bench: check-bench setup $(BENCH_VENV)/$(READY) ## Measure against floors and peers, and write docs/benchmarks*.md
-	cargo build --locked --release --bin monitor-runner --bin answer-only --bin quick-monitor
-	cargo bench --locked --workspace --bench monitor-runner
+	cargo build --locked --release --bin monitor-runner --bin runtime-calculator --bin runtime-events --bin answer-only --bin quick-monitor
+	cargo bench --locked --workspace --bench monitor-runner --bench running-minutes
 	@command -v npm > /dev/null && npm ci --silent --prefix benches/cache/peers || echo "no npm: the cache's peers in JavaScript are left out"
 	CARGO_TARGET_DIR=$(CURDIR)/benches/cache/target cargo run --locked --release --manifest-path benches/cache/Cargo.toml
 

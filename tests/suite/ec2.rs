@@ -32,7 +32,10 @@ async fn the_signature_is_one_that_ec2_accepts_and_a_refusal_says_why() {
 
     let forged = describe(keys[0], "another secret").await.unwrap_err();
     let denied = describe(keys[2], keys[3]).await.unwrap_err();
-    for (error, code) in [(forged, "AuthFailure"), (denied, "not authorized to perform: ec2:DescribeInstances")] {
+    for (error, code) in [
+        (forged, "AuthFailure"),
+        (denied, "not authorized to perform: ec2:DescribeInstances"),
+    ] {
         let said = format!("{:#}", anyhow::Error::from(error));
         assert!(said.contains(code), "{code}: {said}");
     }
