@@ -147,6 +147,52 @@ async fn an_error_never_overwrites_a_good_value() {
 }
 
 #[tokio::test]
+async fn one_servers_failure_is_counted_and_does_not_stop_the_others() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    let mut fleet = one(A, now - hours(3));
+    fleet.add(B, &[("App", "minecraft")]);
+    fleet.change(now - hours(2), Change::Launch, &[B]);
+    world.cloud.set(fleet);
+    // As large as an item may be: there is no room for two more attributes.
+    let large = S("x".repeat(400 * 1_024 - 30));
+    world.put(A, &[("log", large)]).await;
+    let counts = world.run(&world.calculator(&[]), now).await;
+    assert_eq!(
+        (counts.total_servers, counts.processed, counts.errors),
+        (2, 1, 1)
+    );
+    assert_eq!(world.item(B).await["runningMinutesCache"], 120.0);
+}
+
+#[tokio::test]
+async fn every_region_is_computed_and_one_that_fails_stops_no_other() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    world.cloud.set(one(A, now - hours(3)));
+    let mut europe = Fleet::new("eu-west-1");
+    europe.add(B, &[("App", "minecraft")]);
+    europe.change(now - hours(2), Change::Launch, &[B]);
+    world.cloud.set(europe);
+    let app = world.calculator(&[("REGIONS", "us-east-1,eu-west-1")]);
+    let counts = world.run(&app, now).await;
+    assert_eq!((counts.total_servers, counts.processed), (2, 2));
+    assert_eq!(world.item(A).await["runningMinutesCache"], 180.0);
+    assert_eq!(world.item(B).await["runningMinutesCache"], 120.0);
+    world.ec2.fail_next(403, "UnauthorizedOperation");
+    let counts = world.run(&app, now + hours(1)).await;
+    assert_eq!((counts.processed, counts.errors), (1, 1), "{counts:?}");
+    let minutes = [A, B].map(async |id| {
+        world.item(id).await["runningMinutesCache"]
+            .as_f64()
+            .unwrap()
+    });
+    let [a, b] = minutes;
+    let (a, b) = (a.await, b.await);
+    assert!((a > 180.0) ^ (b > 120.0), "one of both: {a} and {b}");
+}
+
+#[tokio::test]
 async fn throttling_and_a_busy_service_are_waited_out() {
     let world = Minutes::new().await;
     let now = at("2026-11-20T10:00:00Z");

@@ -1,16 +1,17 @@
 //! runtime-events on a local AWS: state changes recorded, minutes read.
 
 use aws_sdk_dynamodb::types::AttributeValue::{N, S};
-use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use larder_lambda::{Error, ErrorKind};
-use local_aws::fleet::{Change, Fleet, Habits, notification};
+use local_aws::fleet::{Change, Fleet, Habits, disturbed, notification};
+use rcgen::generate_simple_self_signed;
 use runtime_events::{App, Metrics};
 use runtime_ledger::ledger::Watermark;
 use serde_json::{Value, json};
 
 use crate::{
     minutes_world::{Minutes, REGION, at, hours, one},
+    tls_cache::front,
     world::create,
 };
 
@@ -169,9 +170,8 @@ async fn delivering_an_event_twice_late_or_out_of_order_changes_nothing() {
         .await
         .unwrap();
     let app = world.events(&[]);
-    let mut events = fleet.notifications(at("2026-11-01T00:00:00Z"), until);
-    events.extend(events.clone());
-    Rng::with_seed(5).shuffle(&mut events);
+    let events = fleet.notifications(at("2026-11-01T00:00:00Z"), until);
+    let events = disturbed(events, 5);
     let count = events.len();
     for event in events {
         ask(&app, event, until).await.unwrap();
@@ -366,4 +366,70 @@ async fn the_function_reads_counts_and_logs_as_its_contract_says() {
         "{}",
         error.message
     );
+}
+
+#[tokio::test]
+async fn events_reach_the_function_as_eventbridge_delivers_them() {
+    let world = Minutes::new().await;
+    let now = Timestamp::now();
+    let mut fleet = one(A, now - hours(3));
+    fleet.change(now - hours(2), Change::Stop, &[A]);
+    fleet.change(now - hours(1), Change::Start, &[A]);
+    fleet.change(now - SignedDuration::from_mins(20), Change::Stop, &[A]);
+    world.cloud.set(fleet.clone());
+    let events = disturbed(fleet.notifications(now - hours(4), now), 3);
+    let config = world.function("runtime-events");
+    let config = config.env("CACHE_DIR", local_aws::lambda::TMP);
+    let function = create(config.env("RUNTIME_CACHE_MAX_AGE_HOURS", "0")).await;
+    let delivered = events
+        .iter()
+        .map(|event| function.invoke_event(event.to_string()));
+    for delivery in delivered.collect::<Vec<_>>() {
+        delivery.await.unwrap();
+    }
+    assert_eq!(function.failed_events(), Vec::<Value>::new());
+    let start =
+        runtime_ledger::Month::of(now, &jiff::tz::TimeZone::UTC).start(&jiff::tz::TimeZone::UTC);
+    let truth = fleet.server(A).unwrap().ran(start, now);
+    let truth = runtime_ledger::Minutes::of_seconds(truth).as_f64();
+    let read = crate::world::invoke(&function, json!({ "instance_id": A })).await;
+    assert_eq!(read.json().unwrap()["minutes"], truth);
+    assert!(
+        world.item(A).await["runningMinutesCache"].is_number(),
+        "warmed"
+    );
+}
+
+#[tokio::test]
+async fn aws_is_believed_whom_amazon_has_signed_or_whom_the_environment_names() {
+    let world = Minutes::new().await;
+    let now = Timestamp::now();
+    world.put(A, &cached("7", &format!("{now:.0}"))).await;
+    let ours = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let port = front(world.server.port(), &ours).await;
+    let config = world
+        .function("runtime-events")
+        .env("CACHE_DIR", local_aws::lambda::TMP);
+    let config = config.env(
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        format!("https://localhost:{port}"),
+    );
+    let read = async |config| {
+        let function = create(config).await;
+        crate::world::invoke(&function, json!({ "instance_id": A })).await
+    };
+    let stranger = read(config.clone()).await;
+    let error = stranger.error().unwrap();
+    assert_eq!(error.error_type, "Upstream");
+    assert!(
+        error.message.contains("invalid peer certificate"),
+        "{}",
+        error.message
+    );
+
+    let authorities = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(authorities.path(), ours.cert.pem()).unwrap();
+    let file = authorities.path().to_string_lossy().into_owned();
+    let known = read(config.env("SSL_CERT_FILE", file)).await;
+    assert_eq!(known.json().unwrap()["minutes"], 7.0);
 }

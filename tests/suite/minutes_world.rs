@@ -35,7 +35,7 @@ pub(crate) struct Minutes {
     pub(crate) trail: CloudTrail,
     pub(crate) ec2: Ec2,
     pub(crate) tables: Client,
-    server: DynamoDb,
+    pub(crate) server: DynamoDb,
 }
 
 #[derive(Debug)]

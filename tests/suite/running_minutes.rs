@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use local_aws::fleet::{Fleet, Habits, Server};
+use local_aws::fleet::{Fleet, Habits, Server, disturbed};
 use runtime_ledger::{
     Described, InstanceId, Month, Observation, Quality, StateChange, Timeline, Total,
     moment_in_reason, parse_record,
@@ -38,10 +38,10 @@ fn recorded(fleet: &Fleet, from: Timestamp, until: Timestamp) -> Vec<(InstanceId
     transitions.map(|it| (it.instance, it.observed)).collect()
 }
 
-/// What EventBridge says.
+/// What EventBridge says, however often and in whatever order.
 fn notified(fleet: &Fleet, from: Timestamp, until: Timestamp) -> Vec<(InstanceId, Observation)> {
-    let events = fleet.notifications(from, until).into_iter();
-    let transitions = events.map(|event| {
+    let events = disturbed(fleet.notifications(from, until), 1);
+    let transitions = events.into_iter().map(|event| {
         let change: StateChange = serde_json::from_value(event).unwrap();
         change.transition()
     });
@@ -153,11 +153,7 @@ fn notifications_make_them_exact_however_often_and_in_whatever_order_they_come()
     for seed in 0..1_000 {
         let mut case = Case::draw(seed, true);
         let mut told = recorded(&case.fleet, case.now - HORIZON, case.now);
-        let notified = notified(&case.fleet, case.now - HORIZON, case.now);
-        for one in notified {
-            let times = case.random.usize(1..=3);
-            told.extend(std::iter::repeat_n(one, times));
-        }
+        told.extend(notified(&case.fleet, case.now - HORIZON, case.now));
         case.check(seed, &told, true);
     }
 }

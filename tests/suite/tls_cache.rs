@@ -23,7 +23,7 @@ use tokio_rustls::{
 static TEXTS: Keyspace<str, String> = Keyspace::new("texts", 1, Policy::by_default());
 
 /// A way to `server` over TLS, which ends with the test: its port.
-async fn front(server: u16, certified: &CertifiedKey<rcgen::KeyPair>) -> u16 {
+pub(crate) async fn front(server: u16, certified: &CertifiedKey<rcgen::KeyPair>) -> u16 {
     let chain: Vec<CertificateDer<'static>> = vec![certified.cert.der().clone()];
     let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder()

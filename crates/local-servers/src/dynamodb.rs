@@ -36,9 +36,15 @@ impl DynamoDb {
         )?))
     }
 
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port()
+    }
+
     /// Its endpoint, for `AWS_ENDPOINT_URL_DYNAMODB`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.0.port())
+        format!("http://127.0.0.1:{}", self.port())
     }
 }

@@ -82,13 +82,14 @@ impl TableError {
     }
 }
 
-/// Writes items, 25 at a time; what a table had no room for is written again. Each overwrites what has its key.
+/// Writes items, 25 at a time, made as they are written: thousands of them at once would take more memory than all else. What
+/// a table had no room for is written again. Each overwrites what has its key.
 pub(crate) async fn put_all(
     client: &Client,
     table: &str,
-    items: Vec<Item>,
+    items: impl Iterator<Item = Item>,
 ) -> Result<(), TableError> {
-    let mut items = items.into_iter().map(put);
+    let mut items = items.map(put);
     loop {
         let mut batch: Vec<_> = items.by_ref().take(BATCH).collect();
         if batch.is_empty() {

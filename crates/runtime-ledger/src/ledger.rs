@@ -111,7 +111,7 @@ impl Ledger {
             item.insert("expires".to_owned(), expiry(observed.at));
             items.insert((pk, sk), item);
         }
-        put_all(&self.client, &self.table, items.into_values().collect()).await
+        put_all(&self.client, &self.table, items.into_values()).await
     }
 
     /// What was recorded in `region` between two moments, of each instance or of `only` one.
@@ -277,7 +277,7 @@ impl Ledger {
             }
             item
         });
-        put_all(&self.client, &self.table, items.collect()).await
+        put_all(&self.client, &self.table, items).await
     }
 
     /// Adds to how often servers' minutes were read on `day`.

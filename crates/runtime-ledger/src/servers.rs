@@ -83,7 +83,7 @@ impl Servers {
         at: Timestamp,
         create: bool,
     ) -> Result<Written, TableError> {
-        let newer = "(attribute_not_exists(#at) OR #at < :at)";
+        let newer = "(attribute_not_exists(#at) OR #at <= :at)";
         let condition = if create {
             newer.to_owned()
         } else {

@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use larder_lambda::{Error, ErrorKind, Kind as _};
 use runtime_ledger::{
-    Account, Described, InstanceId, Known, Month, Power, Quality, Total,
+    Account, Described, InstanceId, Known, Month, Power, Quality, State, Total,
     ledger::{MonthTotal, Watermark},
     lookup::{By, HORIZON},
 };
@@ -24,16 +24,20 @@ const MOST_PAGES: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Calculated {
     pub(crate) total: Total,
-    pub(crate) power: Power,
-    state: &'static str,
+    state: State,
 }
 
 impl Calculated {
+    /// Whether it is gone for good.
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.state, State::ShuttingDown | State::Terminated)
+    }
+
     pub(crate) fn reading(&self, instance: &InstanceId) -> Reading {
         let bounded = self.total.quality() == Quality::Bounded;
         Reading {
             instance_id: InstanceText(instance.clone()),
-            state: Some(self.state),
+            state: Some(self.state.as_str()),
             minutes: self.total.minutes().as_f64(),
             timestamp: None,
             source: Source::Calculated,
@@ -66,8 +70,7 @@ impl App {
             // EC2 has forgotten it, and the ledger has not.
             (None, Some(total)) if total.power == Power::Down => Ok(Some(Calculated {
                 total: total.total,
-                power: Power::Down,
-                state: "terminated",
+                state: State::Terminated,
             })),
             (None, _) => Ok(None),
         }
@@ -131,8 +134,7 @@ impl App {
         let account = Account::of(known, now);
         Ok(Calculated {
             total: Total::of(&account.timeline, month, zone),
-            power: account.power,
-            state: described.state.as_str(),
+            state: described.state,
         })
     }
 

@@ -13,8 +13,7 @@ use larder::{Cache, Keyspace, Policy, Space};
 use larder_lambda::{Error, ErrorKind, Function, Invocation, Kind as _};
 use metrique_writer::Entry;
 use runtime_ledger::{
-    InstanceId, Month, Power, StateChange, ec2::Ec2, ledger::Ledger, lookup::Trail,
-    servers::Servers,
+    InstanceId, Month, StateChange, ec2::Ec2, ledger::Ledger, lookup::Trail, servers::Servers,
 };
 
 pub use answer::{Answer, History, Ignored, InstanceText, OfMonth, Reading, Source};
@@ -194,8 +193,8 @@ impl App {
 
     /// Puts what was computed where it is read next. That it could not be is no error: it is computed again.
     async fn keep(&self, instance: &InstanceId, calculated: &Calculated, now: Timestamp) {
-        let create = calculated.power == Power::Up;
         let minutes = calculated.total.minutes();
+        let create = !calculated.is_over();
         if let Err(error) = self.servers.set(instance, minutes, now, create).await {
             tracing::warn!(%instance, %error, "The minutes could not be cached");
         }

@@ -25,6 +25,11 @@ impl Wanted {
     /// What `request` asks for at `now`.
     pub(super) fn of(request: &Value, now: Timestamp) -> Result<Self, Refusal> {
         let attribute = attribute(request)?;
+        let category = request.get("EventCategory").and_then(Value::as_str);
+        if category.is_some_and(|category| category != "insight") {
+            let what = "the one category that can be named is insight";
+            return Err(refusal("InvalidEventCategoryException", what));
+        }
         let most = request.get("MaxResults").map_or(Some(50), Value::as_u64);
         let most = most.and_then(|most| usize::try_from(most).ok());
         let most = most

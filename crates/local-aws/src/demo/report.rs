@@ -201,6 +201,9 @@ fn used(used: &Use) -> Cell {
 }
 
 fn megabytes(bytes: u64) -> String {
+    if bytes == 0 {
+        return String::new();
+    }
     // Exact to the last of the two digits for anything under petabytes.
     let hundredths = bytes.saturating_add(5_000) / 10_000;
     format!("{}.{:02} MB", hundredths / 100, hundredths % 100)

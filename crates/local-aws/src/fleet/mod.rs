@@ -202,6 +202,19 @@ impl Fleet {
     }
 }
 
+/// `events` as EventBridge may bring them: some of them twice or three times, and in no order.
+#[must_use]
+pub fn disturbed(events: Vec<Value>, seed: u64) -> Vec<Value> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let copies = events.into_iter().flat_map(|event| {
+        let times = random.usize(1..=3);
+        std::iter::repeat_n(event, times)
+    });
+    let mut events: Vec<_> = copies.collect();
+    random.shuffle(&mut events);
+    events
+}
+
 /// An event that EventBridge sends ("EC2 Instance State-change Notification").
 #[must_use]
 pub fn notification(region: &str, id: &str, state: &str, at: Timestamp) -> Value {
