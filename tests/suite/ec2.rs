@@ -24,7 +24,7 @@ async fn the_signature_is_one_that_ec2_accepts_and_a_refusal_says_why() {
     let describe = async |key, secret| {
         let endpoint = [("EC2", moto.url().to_owned())];
         let client = Ec2::new(&aws_of(endpoint, (key, secret)), REGION).unwrap();
-        client.describe(&SERVERS).await
+        client.describe(&SERVERS, jiff::Timestamp::now()).await
     };
     let servers = describe(keys[0], keys[1]).await.unwrap();
     assert_eq!(servers.len(), 3);
@@ -52,9 +52,9 @@ async fn what_fails_for_a_while_is_tried_again_and_what_is_refused_is_not() {
     let all = Which::default();
     emulator.fail_next(503, "Unavailable");
     emulator.fail_next(400, "RequestLimitExceeded");
-    assert_eq!(client.describe(&all).await.unwrap().len(), 1);
+    assert_eq!(client.describe(&all, now).await.unwrap().len(), 1);
     emulator.fail_next(403, "UnauthorizedOperation");
-    let error = client.describe(&all).await.unwrap_err();
+    let error = client.describe(&all, now).await.unwrap_err();
     assert!(!error.is_transient(), "{error}");
     assert_eq!(
         emulator.answered(),

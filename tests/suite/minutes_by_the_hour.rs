@@ -385,6 +385,84 @@ async fn terminated_spot_reclaimed_and_shut_down_from_inside_servers_stop_counti
 }
 
 #[tokio::test]
+async fn a_shutdown_that_nobody_saw_costs_its_hour_and_no_more() {
+    let world = Minutes::new().await;
+    let ten = at("2026-11-20T10:00:00Z");
+    let mut fleet = one(A, at("2026-10-01T00:00:00Z"));
+    fleet.change(
+        ten + SignedDuration::from_mins(10),
+        Change::Shutdown { dated: false },
+        &[A],
+    );
+    fleet.change(ten + SignedDuration::from_mins(40), Change::Start, &[A]);
+    world.cloud.set(fleet.clone());
+    let app = world.calculator(&[]);
+    for hour in 0..4 {
+        let now = ten + hours(hour);
+        world.run(&app, now).await;
+        world.check(&fleet, now).await;
+        let total = world.total(A, "2026-11").await.unwrap().total;
+        assert!(total.doubtful <= 40 * 60 + 1, "hour {hour}: {total:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_happens_while_a_run_goes_on_is_neither_lost_nor_made_up() {
+    let world = Minutes::new().await;
+    let ten = at("2026-11-20T10:00:00Z");
+    let mut fleet = one(A, ten - hours(5));
+    fleet.add(B, &[("App", "minecraft")]);
+    let moment = |seconds| ten + hours(1) + SignedDuration::from_secs(seconds);
+    fleet.change(moment(2), Change::Launch, &[B]);
+    fleet.change(moment(3), Change::Stop, &[A]);
+    world.cloud.set(fleet.clone());
+    let app = world.calculator(&[]);
+    world.run(&app, ten).await;
+    // EC2's clock goes on while ours is asked once.
+    world.cloud.set_now(moment(4));
+    let deadline = Deadline::after(std::time::Duration::from_mins(5));
+    app.calculate(&Event::default(), moment(0), &deadline)
+        .await
+        .unwrap();
+    for hour in [2, 3] {
+        let now = ten + hours(hour);
+        world.run(&app, now).await;
+        world.check(&fleet, now).await;
+        for id in [A, B] {
+            assert_eq!(
+                world.total(id, "2026-11").await.unwrap().total.doubtful,
+                0,
+                "{id}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_has_lost_its_tag_keeps_what_was_written_last() {
+    let world = Minutes::new().await;
+    let now = at("2026-11-20T10:00:00Z");
+    let fleet = |tag: &str, end: Option<Timestamp>| {
+        let mut fleet = Fleet::new(REGION);
+        fleet.add(A, &[(tag, "minecraft")]);
+        fleet.change(now - hours(5), Change::Launch, &[A]);
+        if let Some(end) = end {
+            fleet.change(end, Change::Terminate, &[A]);
+        }
+        fleet
+    };
+    world.cloud.set(fleet("App", None));
+    let app = world.calculator(&[]);
+    world.run(&app, now).await;
+    let last = world.item(A).await;
+    world.cloud.set(fleet("Other", None));
+    world.run(&app, now + hours(1)).await;
+    world.cloud.set(fleet("Other", Some(now + hours(2))));
+    world.run(&app, now + hours(4)).await;
+    assert_eq!(world.item(A).await, last);
+}
+
+#[tokio::test]
 async fn the_function_answers_as_its_contract_says_and_logs_what_it_wrote() {
     let world = Minutes::new().await;
     let now = Timestamp::now();

@@ -20,6 +20,7 @@ fn described(server: &Server, now: Timestamp) -> Option<Described> {
         state: server.state(now).unwrap().parse().unwrap(),
         launched: server.launched(now).unwrap(),
         changed: moment_in_reason(&server.reason(now)),
+        at: now,
     })
 }
 
@@ -105,7 +106,7 @@ impl Case {
             let of = told.iter().filter(|(of, _)| *of == id);
             let mut observations: Vec<_> = of.map(|(_, observed)| *observed).collect();
             if let Some(described) = described(server, self.now) {
-                observations.extend(described.observations(self.now));
+                observations.extend(described.observations());
             } else if observations.is_empty() {
                 continue;
             }
@@ -169,7 +170,7 @@ fn a_server_that_ran_since_before_the_1st_counts_from_the_1st() {
     );
     let now = at("2026-11-21T12:00:00Z");
     let server = fleet.server("i-0000000a").unwrap();
-    let mut observations: Vec<_> = described(server, now).unwrap().observations(now).collect();
+    let mut observations: Vec<_> = described(server, now).unwrap().observations().collect();
     let timeline = Timeline::fold(&mut observations, now);
     let total = Total::of(&timeline, "2026-11".parse().unwrap(), &TimeZone::UTC);
     assert_eq!(total.minutes().to_string(), "29520.00");

@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// Events are asked for again for so long after they happened: most come within minutes, and CloudTrail promises
-/// nothing ("Viewing events with CloudTrail Event history").
-pub const OVERLAP: SignedDuration = SignedDuration::from_hours(1);
+/// nothing ("Viewing events with CloudTrail Event history"). What is older than this is final.
+pub const OVERLAP: SignedDuration = SignedDuration::from_hours(6);
 
 /// The ledger could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -73,25 +73,56 @@ pub async fn catch_up(
 ) -> Result<CaughtUp, CatchUpError> {
     let before = ledger.watermark(region).await?;
     let (from, gaps) = to_ask(before.as_ref(), wanted.max(now - HORIZON), now);
+    // One that begins anew has no months that are final.
+    let goes_on = before.as_ref().filter(|mark| mark.until >= from);
     let mut caught = CaughtUp {
         mark: Watermark {
             from,
             until: now,
             gaps: Vec::new(),
-            closed: before.as_ref().and_then(|mark| mark.closed),
+            closed: goes_on.and_then(|mark| mark.closed),
         },
         before,
         pages: 0,
         transitions: 0,
         unreadable: 0,
     };
-    for gap in gaps {
-        let left = ask(&mut caught, (trail, ledger), region, gap, time).await?;
-        caught.mark.gaps.extend(left);
+    let mut failed = None;
+    for mut gap in gaps {
+        let asked = match failed {
+            None => ask(&mut caught, (trail, ledger), region, (&mut gap, time)).await,
+            // Its turn comes next time.
+            Some(_) => Ok(false),
+        };
+        match asked {
+            Ok(true) => {}
+            Ok(false) => caught.mark.gaps.push(gap),
+            Err(error) => {
+                caught.mark.gaps.push(gap);
+                failed = Some(error);
+            }
+        }
     }
+    caught.mark.gaps = merged(caught.mark.gaps);
+    // Also after an error, so that what was asked for is not asked for again.
     let (read, mark) = (caught.before.as_ref(), &caught.mark);
     ledger.set_watermark(region, read, mark).await?;
-    Ok(caught)
+    failed.map_or(Ok(caught), Err)
+}
+
+/// The same, with one for all that meet.
+fn merged(mut gaps: Vec<Gap>) -> Vec<Gap> {
+    gaps.sort_by(|a, b| (&a.name, a.from).cmp(&(&b.name, b.from)));
+    let mut all: Vec<Gap> = Vec::with_capacity(gaps.len());
+    for gap in gaps {
+        match all.last_mut() {
+            Some(last) if last.name == gap.name && gap.from <= last.until => {
+                last.until = last.until.max(gap.until);
+            }
+            _ => all.push(gap),
+        }
+    }
+    all
 }
 
 /// From when on the ledger will go, and what is to be asked for: what is new, then what was left over.
@@ -108,40 +139,40 @@ fn to_ask(before: Option<&Watermark>, wanted: Timestamp, now: Timestamp) -> (Tim
         return (wanted, gaps(wanted, now).collect());
     };
     let mut all: Vec<_> = gaps(mark.until.min(now) - OVERLAP, now).collect();
-    all.extend(
-        mark.gaps
-            .iter()
-            .filter(|gap| gap.until >= now - HORIZON)
-            .cloned(),
-    );
+    let (left, lost): (Vec<_>, Vec<_>) = mark
+        .gaps
+        .iter()
+        .cloned()
+        .partition(|gap| gap.until >= now - HORIZON);
+    all.extend(left);
+    if let Some(lost) = lost.iter().map(|gap| gap.until).max() {
+        return (mark.from.max(lost), all);
+    }
     if wanted < mark.from {
         all.extend(gaps(wanted, mark.from));
     }
     (mark.from.min(wanted), all)
 }
 
-/// Asks for one range, page by page, and records what comes; returns what is left of it when the time is up.
+/// Asks for the range of `gap`, page by page, and records what comes; `false` if the time is up before all of it has come. What is left is in
+/// `gap` then, and after an error, too.
 async fn ask(
     caught: &mut CaughtUp,
     (trail, ledger): (&Trail, &Ledger),
     region: &str,
-    gap: Gap,
-    time: Instant,
-) -> Result<Option<Gap>, CatchUpError> {
-    let (mut gap, mut next) = (gap, None);
-    let mut until = gap.until;
+    (gap, time): (&mut Gap, Instant),
+) -> Result<bool, CatchUpError> {
+    let (mut asked, mut next) = (gap.clone(), None);
     loop {
-        if Instant::now() >= time {
-            return Ok(Some(Gap { until, ..gap }));
-        }
-        let range = (gap.from, gap.until);
-        let page = trail
-            .page(By::Name(&gap.name), range, next.as_deref())
-            .await;
+        let (by, range) = (By::Name(&asked.name), (asked.from, asked.until));
+        let page = trail.page(by, range, next.as_deref());
+        let Ok(page) = tokio::time::timeout_at(time, page).await else {
+            return Ok(false);
+        };
         let page = match page {
             // A token does not live for ever: what is left is another range.
-            Err(error) if error.is_lost_token() && until < gap.until => {
-                (gap.until, next) = (until, None);
+            Err(error) if error.is_lost_token() && gap.until < asked.until => {
+                (asked.until, next) = (gap.until, None);
                 continue;
             }
             page => page?,
@@ -150,10 +181,10 @@ async fn ask(
         caught.transitions += page.transitions.len();
         caught.unreadable += page.unreadable;
         ledger.record(region, &page.transitions).await?;
-        until = page.oldest.unwrap_or(until);
+        gap.until = page.oldest.unwrap_or(gap.until);
         next = page.next;
         if next.is_none() {
-            return Ok(None);
+            return Ok(true);
         }
     }
 }
@@ -187,7 +218,7 @@ mod tests {
         };
         let (from, stops) = ranges(Some(&mark), wanted, "2026-11-20T11:00:00Z");
         assert_eq!(from, wanted);
-        assert_eq!(stops, ["2026-11-20T09:00:00Z to 2026-11-20T11:00:00Z"]);
+        assert_eq!(stops, ["2026-11-20T04:00:00Z to 2026-11-20T11:00:00Z"]);
         let (from, stops) = ranges(Some(&mark), "2026-08-25T00:00:00Z", "2026-11-20T11:00:00Z");
         assert_eq!(from, "2026-08-25T00:00:00Z");
         assert_eq!(stops[1..], ["2026-08-25T00:00:00Z to 2026-09-01T00:00:00Z"]);
@@ -219,5 +250,25 @@ mod tests {
         };
         let (from, stops) = ranges(Some(&mark), "2026-09-01T00:00:00Z", "2026-11-20T11:00:00Z");
         assert_eq!((from.as_str(), stops.len()), ("2026-09-01T00:00:00Z", 1));
+    }
+
+    #[test]
+    fn gaps_that_meet_are_one() {
+        let gap = |name: &str, from: &str, until: &str| Gap {
+            name: name.to_owned(),
+            from: at(&format!("2026-11-20T{from}:00:00Z")),
+            until: at(&format!("2026-11-20T{until}:00:00Z")),
+        };
+        let (a, b) = ("RunInstances", "StopInstances");
+        let all = merged(vec![
+            gap(a, "05", "07"),
+            gap(b, "06", "08"),
+            gap(a, "06", "09"),
+            gap(a, "10", "11"),
+        ]);
+        assert_eq!(
+            all,
+            [gap(a, "05", "09"), gap(a, "10", "11"), gap(b, "06", "08")]
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! What `DescribeInstances` says of an instance now, and what follows for the past.
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 
 use crate::{
     instance::InstanceId,
@@ -18,11 +18,27 @@ pub struct Described {
     pub launched: Timestamp,
     /// When its state was changed last, where EC2 says so.
     pub changed: Option<Timestamp>,
+    /// When EC2 said all this.
+    pub at: Timestamp,
 }
 
 impl Described {
-    /// What is known of it, `now` being when it was asked for.
-    pub fn observations(&self, now: Timestamp) -> impl Iterator<Item = Observation> {
+    /// The same, said `at` that moment by our clock. EC2's may be a little ahead: what it tells of happened before it told of it.
+    #[must_use]
+    pub fn dated(self, at: Timestamp) -> Self {
+        const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+        const SECOND: SignedDuration = SignedDuration::from_secs(1);
+        let told = [Some(self.launched), self.changed].into_iter().flatten();
+        let told = told.filter(|told| told.duration_since(at) < AHEAD);
+        let told = told.filter_map(|told| told.checked_add(SECOND).ok()).max();
+        Self {
+            at: told.map_or(at, |told| told.max(at)),
+            ..self
+        }
+    }
+
+    /// What is known of it.
+    pub fn observations(&self) -> impl Iterator<Item = Observation> {
         let power = self.state.power();
         let launched = Observation::new(self.launched, Some(Power::Down), Power::Up);
         let changed = self
@@ -36,7 +52,7 @@ impl Described {
         [launched]
             .into_iter()
             .chain(stopped)
-            .chain([Observation::seen(now, power)])
+            .chain([Observation::seen(self.at, power)])
     }
 }
 
@@ -85,14 +101,15 @@ mod tests {
 
     #[test]
     fn a_moment_from_before_the_last_start_is_none_of_its_stop() {
+        let now = at("2026-11-03T00:00:00Z");
         let described = Described {
             instance: "i-0000000a".parse().unwrap(),
             state: State::Stopped,
             launched: at("2026-11-02T00:00:00Z"),
             changed: Some(at("2026-11-01T00:00:00Z")),
+            at: now,
         };
-        let now = at("2026-11-03T00:00:00Z");
-        let observations: Vec<_> = described.observations(now).collect();
+        let observations: Vec<_> = described.observations().collect();
         assert_eq!(observations.len(), 2);
         assert_eq!(observations[1], Observation::seen(now, Power::Down));
     }

@@ -6,6 +6,8 @@
 
 mod xml;
 
+use std::time::{Duration, Instant};
+
 use aws_runtime::{
     auth::sigv4::{SCHEME_ID, SigV4AuthScheme},
     auth::{SigV4OperationSigningConfig, SigningOptions},
@@ -40,6 +42,7 @@ use aws_types::{
     region::{Region, SigningRegion},
     service_config::ServiceConfigKey,
 };
+use jiff::Timestamp;
 use url::form_urlencoded::Serializer;
 
 pub use self::xml::{MAX_ANSWER, parse_answer, parse_refusal};
@@ -47,8 +50,8 @@ use crate::{described::Described, instance::InstanceId};
 
 /// The version of the API that is spoken.
 const VERSION: &str = "2016-11-15";
-/// The most instances that one page may have.
-const PAGE: &str = "1000";
+/// How many instances one page may have: some 4 MB.
+const PAGE: &str = "500";
 /// More pages than any account has instances for: whoever goes on for ever is not believed.
 const MAX_PAGES: usize = 1_000;
 
@@ -128,14 +131,13 @@ impl Ec2 {
     /// In `region`, with the credentials, endpoint, timeouts and retries of `config`.
     pub fn new(config: &SdkConfig, region: &str) -> Result<Self, Ec2Error> {
         let url = endpoint(config, region);
-        let timeouts = config.timeout_config().cloned();
         let retries = config.retry_config().cloned();
         let mut describe = Operation::builder()
             .service_name("EC2")
             .operation_name("DescribeInstances")
             .endpoint_url(&url)
             .standard_retry(&retries.unwrap_or_else(RetryConfig::standard))
-            .timeout_config(timeouts.unwrap_or_else(TimeoutConfig::disabled))
+            .timeout_config(timeouts())
             .retry_classifier(TransientErrorClassifier::<Refused>::new())
             .retry_classifier(AwsErrorCodeClassifier::<Refused>::new())
             .retry_classifier(HttpStatusCodeClassifier::default())
@@ -157,15 +159,22 @@ impl Ec2 {
         Ok(Self { describe })
     }
 
-    /// All instances that `which` says, those that were terminated within the last hour or so included.
-    pub async fn describe(&self, which: &Which<'_>) -> Result<Vec<Described>, Ec2Error> {
+    /// All instances that `which` says, those that were terminated within the last hour or so included. It is `now` when
+    /// this begins; each is dated by when its answer came.
+    pub async fn describe(
+        &self,
+        which: &Which<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<Described>, Ec2Error> {
+        let began = Instant::now();
         let mut all = Vec::new();
         let mut next: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let asked = Asked(form(which, next.as_deref()));
             let page = self.describe.invoke(asked).await;
             let page = page.map_err(|error| Ec2Error::Call(Box::new(error)))?;
-            all.extend(page.instances);
+            let at = now.saturating_add(began.elapsed()).unwrap_or(now);
+            all.extend(page.instances.into_iter().map(|it| it.dated(at)));
             next = page.next;
             if next.is_none() {
                 return Ok(all);
@@ -173,6 +182,15 @@ impl Ec2 {
         }
         Err(Ec2Error::Endless)
     }
+}
+
+/// A page is longer than what other calls answer.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(20))
+        .operation_timeout(Duration::from_mins(1))
+        .build()
 }
 
 /// Where EC2 is: where the standard variables say, or where it is by itself.
@@ -269,7 +287,7 @@ fn request(asked: Asked) -> Result<HttpRequest, BoxError> {
 fn answer(response: &HttpResponse) -> Result<Page, OrchestratorError<Refused>> {
     let bytes = response.body().bytes().unwrap_or_default();
     if response.status().is_success() {
-        return parse_answer(bytes).map_err(OrchestratorError::other);
+        return parse_answer(bytes, Timestamp::UNIX_EPOCH).map_err(OrchestratorError::other);
     }
     let (code, message) = parse_refusal(bytes).unwrap_or_default();
     Err(OrchestratorError::operation(Refused {
@@ -293,7 +311,7 @@ mod tests {
         };
         assert_eq!(
             tagged(None),
-            "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=tag-key&Filter.1.Value.1=App&MaxResults=1000"
+            "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=tag-key&Filter.1.Value.1=App&MaxResults=500"
         );
         assert!(
             tagged(Some("my*app&x"))
@@ -305,6 +323,8 @@ mod tests {
             ids: &ids,
         };
         let next = form(&which, Some("t=1"));
-        assert!(next.contains("Filter.1.Value.1=i-0000000a&Filter.1.Value.2=i-0000000b&MaxResults=1000&NextToken=t%3D1"));
+        assert!(next.contains(
+            "Filter.1.Value.1=i-0000000a&Filter.1.Value.2=i-0000000b&MaxResults=500&NextToken=t%3D1"
+        ));
     }
 }

@@ -19,6 +19,7 @@ use futures_util::future::try_join_all;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
+    account::Looks,
     instance::InstanceId,
     item::{Item, TableError, number, parsed, pauses, put_all, text, text_of},
     month::Month,
@@ -73,10 +74,10 @@ pub struct MonthTotal {
     pub total: Total,
     /// When it begins, and what the server was then, if that is known.
     pub opening: Option<(Timestamp, Power)>,
-    /// What it was when it was looked at last.
-    pub power: Power,
-    /// When that was.
-    pub seen: Timestamp,
+    /// What it was when it was looked at.
+    pub looks: Looks,
+    /// Whether it was seen without its tag since: it is no server any more.
+    pub left: bool,
 }
 
 /// Observations of each instance.
@@ -146,6 +147,8 @@ impl Ledger {
             .client
             .query()
             .table_name(&self.table)
+            // What was recorded just now is among it.
+            .consistent_read(true)
             .expression_attribute_values(":pk", text(pk));
         let query = match prefix {
             None => query.key_condition_expression("pk = :pk"),
@@ -267,10 +270,14 @@ impl Ledger {
                 ("seconds".to_owned(), number(of.total.seconds)),
                 ("doubtful".to_owned(), number(of.total.doubtful)),
                 ("days".to_owned(), AttributeValue::L(days)),
-                ("seen".to_owned(), text(of.seen)),
-                ("expires".to_owned(), expiry(of.seen)),
+                ("power".to_owned(), text(power(of.looks.power))),
+                ("since".to_owned(), text(of.looks.first)),
+                ("seen".to_owned(), text(of.looks.last)),
+                ("expires".to_owned(), expiry(of.looks.last)),
             ]);
-            item.insert("power".to_owned(), text(power(of.power)));
+            if of.left {
+                item.insert("left".to_owned(), AttributeValue::Bool(true));
+            }
             if let Some((at, was)) = of.opening {
                 item.insert("opened".to_owned(), text(at));
                 item.insert("opening".to_owned(), text(power(was)));
@@ -346,16 +353,12 @@ impl MonthTotal {
         self.total.quality()
     }
 
-    /// What it was when it was looked at last, and when.
-    #[must_use]
-    pub const fn seen(&self) -> Option<(Timestamp, Power)> {
-        Some((self.seen, self.power))
-    }
-
     /// Whether something may still become of a server that EC2 has forgotten: it ran when it was looked at, or something was recorded later.
     #[must_use]
     pub fn is_open(&self, recorded: Option<&Vec<Observation>>) -> bool {
-        let later = |it: &Observation| it.at > self.seen;
-        self.power == Power::Up || recorded.is_some_and(|recorded| recorded.iter().any(later))
+        let later = |it: &Observation| it.at > self.looks.last;
+        let open = self.looks.power == Power::Up
+            || recorded.is_some_and(|recorded| recorded.iter().any(later));
+        open && !self.left
     }
 }

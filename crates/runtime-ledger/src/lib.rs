@@ -17,7 +17,7 @@ mod timeline;
 mod total;
 mod trail;
 
-pub use account::{Account, Known};
+pub use account::{Account, Known, Looks};
 pub use described::{Described, moment_in_reason};
 pub use instance::{InstanceId, InvalidInstanceId};
 pub use item::TableError;

@@ -105,6 +105,8 @@ impl Trail {
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(2))
                     .operation_attempt_timeout(ATTEMPT)
+                    // There is one attempt: nothing shorter is inherited.
+                    .operation_timeout(ATTEMPT)
                     .build(),
             )
             .build();

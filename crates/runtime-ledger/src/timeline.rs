@@ -59,6 +59,22 @@ impl Timeline {
         fold.end(until)
     }
 
+    /// Nothing was asked for what happened before `known`: it may have run then, where it seems that it did, and may not.
+    pub(crate) fn doubt_before(&mut self, known: Timestamp) {
+        let mut spans = Vec::with_capacity(self.spans.len() + 1);
+        for span in self.spans.drain(..) {
+            let cut = known.clamp(span.from, span.until);
+            let parts = [(span.from, cut, true), (cut, span.until, span.doubtful)];
+            let parts = parts.into_iter().filter(|(from, until, _)| from < until);
+            spans.extend(parts.map(|(from, until, doubtful)| Span {
+                from,
+                until,
+                doubtful,
+            }));
+        }
+        self.spans = spans;
+    }
+
     /// When it ran.
     #[must_use]
     pub fn spans(&self) -> &[Span] {
@@ -92,8 +108,16 @@ impl Fold {
         if same.len() > 1 {
             let state = self.state;
             same.sort_by_key(|observed| {
-                let fits = observed.before.is_none_or(|before| Some(before) == state);
-                (!fits, state == Some(observed.after))
+                let (before, after) = (observed.before, Some(observed.after));
+                match before {
+                    // It confirms what is known.
+                    None if after == state => 0,
+                    Some(_) if before == state && after != state => 1,
+                    Some(_) if before == state => 2,
+                    Some(_) => 3,
+                    // It says the least: who knows what was before knows better.
+                    None => 4,
+                }
             });
         }
         for observed in same {
@@ -305,6 +329,34 @@ mod tests {
     fn who_looks_just_after_a_change_may_not_have_heard_of_it() {
         let late = Observation::seen(at(20) + SignedDuration::from_secs(2), Power::Up);
         assert_eq!(spans(&[launch(10), stop(20), late], 60), [(10, 20, false)]);
+    }
+
+    #[test]
+    fn in_one_second_who_knows_what_was_before_knows_better() {
+        let gone = told(30, 0, State::Terminated);
+        let was_down = Observation::new(at(30), DOWN, Power::Down);
+        let seen = [
+            launch(10),
+            Observation::seen(at(20), Power::Up),
+            gone,
+            was_down,
+        ];
+        assert_eq!(spans(&seen, 60), [(10, 20, false), (20, 30, true)]);
+        let started = [launch(10), stop(20), start(30), told(30, 0, State::Stopped)];
+        assert_eq!(spans(&started, 60), [(10, 20, false), (30, 60, false)]);
+        let late = [launch(10), stop(20), told(20, 0, State::Running)];
+        assert_eq!(spans(&late, 60), [(10, 20, false)]);
+    }
+
+    #[test]
+    fn what_nobody_was_asked_about_is_doubtful() {
+        let mut observations = [stop(20)];
+        let mut timeline = Timeline::fold(&mut observations, at(60));
+        timeline.doubt_before(at(5));
+        let spans = timeline.spans();
+        assert_eq!((spans[0].doubtful, spans[0].until), (true, at(5)));
+        assert_eq!((spans[1].doubtful, spans[1].until), (false, at(20)));
+        assert_eq!(timeline.at(at(1)), None);
     }
 
     #[test]

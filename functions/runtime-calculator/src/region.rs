@@ -6,12 +6,16 @@ use std::{
 };
 
 use aws_types::SdkConfig;
-use futures_util::{StreamExt as _, future::try_join, stream};
-use jiff::{SignedDuration, Timestamp};
+use futures_util::{
+    StreamExt as _,
+    future::{join, try_join_all},
+    stream,
+};
+use jiff::Timestamp;
 use larder_lambda::Deadline;
 use runtime_ledger::{
-    Described, InstanceId, Month, Observation,
-    catch_up::{CaughtUp, catch_up},
+    Described, InstanceId, Month, Observation, Transition,
+    catch_up::{CaughtUp, OVERLAP, catch_up},
     ec2::{Ec2, Which},
     ledger::MonthTotal,
     lookup::{HORIZON, Trail},
@@ -25,10 +29,10 @@ use crate::{
 
 /// How many servers are written at a time.
 const AT_A_TIME: usize = 64;
-/// Totals of a month are final so long after its end: by then CloudTrail has told of all that happened in it.
-const CLOSING: SignedDuration = SignedDuration::from_hours(6);
 /// The most values of one filter of EC2's.
 const FILTER: usize = 200;
+/// So many totals are kept at once: a run that is ended has lost no more.
+const KEPT_AT_ONCE: usize = 500;
 /// Kept for writing what was found out, of the time that an invocation has.
 const FOR_WRITING: u32 = 2;
 
@@ -104,13 +108,18 @@ impl Region {
         let runtime = &app.config.runtime;
         let which = runtime.servers(&event.instances);
         let time = Instant::now() + deadline.time_to_work() / FOR_WRITING;
-        let describing = async { Ok::<_, anyhow::Error>(self.ec2.describe(&which).await?) };
-        let catching_up = async {
-            let clients = (&self.trail, &app.ledger);
-            let range = (now - HORIZON, now);
-            Ok(catch_up(clients, &self.name, range, time).await?)
-        };
-        let (described, caught) = try_join(describing, catching_up).await?;
+        // Both to their end: what CloudTrail said is kept, whatever EC2 says.
+        let (described, caught) = join(
+            self.ec2.describe(&which, now),
+            catch_up(
+                (&self.trail, &app.ledger),
+                &self.name,
+                (now - HORIZON, now),
+                time,
+            ),
+        )
+        .await;
+        let (described, caught) = (described?, caught?);
         counts.lookups = caught.pages;
         let months = months(app, event, &caught, now);
         let Some((first, last)) = months.first().zip(months.last()) else {
@@ -128,7 +137,7 @@ impl Region {
         let gathered = self
             .gather(app, (*first, *last), &caught, (described, now))
             .await?;
-        let servers = gathered.servers(&event.instances);
+        let servers = gathered.servers(&event.instances, caught.mark.from);
         counts.total_servers = servers.len();
         let plan = Plan {
             app,
@@ -137,12 +146,10 @@ impl Region {
             cached: event.month.is_none(),
             now,
             since: caught.mark.from.max(first.start(&runtime.zone)),
+            covered: caught.mark.from,
         };
         self.write(&plan, servers, deadline, counts).await?;
-        if event.instances.is_empty()
-            && event.month.is_none()
-            && counts.processed == counts.total_servers
-        {
+        if event.instances.is_empty() && event.month.is_none() && counts.pending == 0 {
             self.close(app, &caught, now).await?;
         }
         Ok(())
@@ -167,11 +174,9 @@ impl Region {
         };
         let since = first.start(zone);
         gathered.first = app.ledger.totals(&ids, first).await?;
-        // One that was there before the month and has no total yet has its past in earlier months, too.
-        let is_new =
-            |it: &&Described| it.launched < since && !gathered.first.contains_key(&it.instance);
-        let deep = gathered.described.values().any(|it| is_new(&it));
-        let from = if deep {
+        // On the first run of all nobody has a total, and all that there is is read at once.
+        let is_first = gathered.first.is_empty();
+        let from = if is_first {
             caught.mark.from.min(since)
         } else {
             since
@@ -180,6 +185,10 @@ impl Region {
             .ledger
             .observations(&self.name, (from, now), None)
             .await?;
+        if !is_first {
+            self.look_back(app, &mut gathered, (caught.mark.from, since))
+                .await?;
+        }
         let others = gathered.recorded.keys();
         let others = others.filter(|id| !gathered.described.contains_key(*id));
         let others: Vec<_> = others.cloned().collect();
@@ -193,23 +202,60 @@ impl Region {
             gathered.last = app.ledger.totals(&all, last).await?;
         }
         let open = others.into_iter().filter(|id| gathered.is_open(id));
-        gathered.gone = self.gone(open.collect()).await?;
+        gathered.gone = self
+            .gone(app, open.collect(), (&gathered.last, now))
+            .await?;
         Ok(gathered)
     }
 
-    /// Those of `open` that EC2 does not describe any more. One that it does has lost its tag, and is nobody's server now.
-    async fn gone(&self, open: Vec<InstanceId>) -> anyhow::Result<Vec<InstanceId>> {
+    /// Reads the past of servers that are new here, and not because they were launched this month: they have got their tag.
+    async fn look_back(
+        &self,
+        app: &App,
+        gathered: &mut Gathered,
+        range: (Timestamp, Timestamp),
+    ) -> anyhow::Result<()> {
+        let is_new = |id: &&InstanceId| {
+            let recorded = gathered.recorded.get(*id);
+            let launched = recorded.is_some_and(|all| all.iter().any(|it| it.launched));
+            !launched && !gathered.first.contains_key(*id)
+        };
+        let new: Vec<_> = gathered.described.keys().filter(is_new).cloned().collect();
+        for some in new.chunks(AT_A_TIME) {
+            let past = some
+                .iter()
+                .map(|id| app.ledger.observations(&self.name, range, Some(id)));
+            for (id, of) in try_join_all(past).await?.into_iter().flatten() {
+                gathered.recorded.entry(id).or_default().extend(of);
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of `open` that EC2 does not describe any more. One that it does has lost its tag, and is nobody's server now, which is
+    /// kept in its total.
+    async fn gone(
+        &self,
+        app: &App,
+        open: Vec<InstanceId>,
+        (totals, now): (&HashMap<InstanceId, MonthTotal>, Timestamp),
+    ) -> anyhow::Result<Vec<InstanceId>> {
         let mut there = HashSet::new();
-        for some in open.chunks(FILTER) {
-            let described = self
-                .ec2
-                .describe(&Which {
-                    tag: None,
-                    ids: some,
-                })
-                .await?;
+        for ids in open.chunks(FILTER) {
+            let described = self.ec2.describe(&Which { tag: None, ids }, now).await?;
             there.extend(described.into_iter().map(|it| it.instance));
         }
+        let left = there.iter().filter_map(|id| {
+            let total = totals.get(id)?.clone();
+            Some((
+                id.clone(),
+                MonthTotal {
+                    left: true,
+                    ..total
+                },
+            ))
+        });
+        app.ledger.set_totals(&left.collect::<Vec<_>>()).await?;
         let mut gone = open;
         gone.retain(|id| !there.contains(id));
         Ok(gone)
@@ -236,29 +282,29 @@ impl Region {
                 server.write(plan).await
             })
             .buffer_unordered(AT_A_TIME);
-        let (mut totals, mut news) = (Vec::new(), Vec::new());
+        let mut found = Found::default();
         while let Some(written) = writes.next().await {
             match written {
                 Written::Done(done) => {
-                    counts.processed += 1;
-                    counts.bounded += usize::from(done.is_bounded);
-                    totals.extend(done.totals);
-                    news.extend(done.news);
+                    counts.processed += usize::from(done.is_written);
+                    counts.errors += usize::from(!done.is_written);
+                    counts.bounded += usize::from(done.is_written && done.is_bounded);
+                    found.totals.extend(done.totals);
+                    found.news.extend(done.news);
                 }
-                Written::Failed => counts.errors += 1,
                 Written::Late => counts.pending += 1,
             }
+            if found.totals.len() >= KEPT_AT_ONCE {
+                found.keep(self, plan.app).await?;
+            }
         }
-        let ledger = &plan.app.ledger;
-        ledger.record(&self.name, &news).await?;
-        ledger.set_totals(&totals).await?;
-        Ok(())
+        found.keep(self, plan.app).await
     }
 
     /// Makes the months final that ended long enough ago.
     async fn close(&self, app: &App, caught: &CaughtUp, now: Timestamp) -> anyhow::Result<()> {
         let zone = &app.config.runtime.zone;
-        let closed = Month::of(now - CLOSING, zone).previous();
+        let closed = Month::of(now - OVERLAP, zone).previous();
         if closed > caught.mark.closed {
             let mut mark = caught.mark.clone();
             mark.closed = closed;
@@ -289,6 +335,23 @@ fn months(app: &App, event: &Event, caught: &CaughtUp, now: Timestamp) -> Vec<Mo
     first.unwrap_or(present).min(present).to(present).collect()
 }
 
+/// What was found out, and is not in the ledger yet.
+#[derive(Default)]
+struct Found {
+    totals: Vec<(InstanceId, MonthTotal)>,
+    news: Vec<Transition>,
+}
+
+impl Found {
+    /// Keeps it. What will not be said again comes first: totals can be computed anew.
+    async fn keep(&mut self, region: &Region, app: &App) -> anyhow::Result<()> {
+        app.ledger.record(&region.name, &self.news).await?;
+        app.ledger.set_totals(&self.totals).await?;
+        *self = Self::default();
+        Ok(())
+    }
+}
+
 impl Gathered {
     /// What the ledger has of a server last.
     fn total(&self, id: &InstanceId) -> Option<&MonthTotal> {
@@ -302,7 +365,7 @@ impl Gathered {
     }
 
     /// The servers that are there and those that are gone; of `only` these, if there are any.
-    fn servers(mut self, only: &[InstanceId]) -> Vec<Server> {
+    fn servers(mut self, only: &[InstanceId], covered: Timestamp) -> Vec<Server> {
         let mut ids: HashSet<_> = self.described.keys().cloned().collect();
         ids.extend(std::mem::take(&mut self.gone));
         if !only.is_empty() {
@@ -312,7 +375,11 @@ impl Gathered {
             described: self.described.remove(&id),
             recorded: self.recorded.remove(&id).unwrap_or_default(),
             opening: self.first.get(&id).and_then(|total| total.opening),
-            seen: self.total(&id).and_then(MonthTotal::seen),
+            // A look from before all that is known bounds nothing.
+            looks: self
+                .total(&id)
+                .map(|total| total.looks)
+                .filter(|looks| looks.last >= covered),
             id,
         };
         ids.into_iter().map(server).collect()

@@ -2,8 +2,8 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 use runtime_ledger::{
-    Account, Described, InstanceId, Known, Month, Observation, Power, Quality, State, Total,
-    Transition, ledger::MonthTotal,
+    Account, Described, InstanceId, Known, Looks, Minutes, Month, Observation, Power, Quality,
+    State, Total, Transition, ledger::MonthTotal, servers::Written as InTable,
 };
 
 use crate::App;
@@ -18,6 +18,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) now: Timestamp,
     /// From when on the ledger was read.
     pub(crate) since: Timestamp,
+    /// From when on CloudTrail was asked.
+    pub(crate) covered: Timestamp,
 }
 
 /// A server, with all that is known of it.
@@ -26,20 +28,20 @@ pub(crate) struct Server {
     pub(crate) described: Option<Described>,
     pub(crate) recorded: Vec<Observation>,
     pub(crate) opening: Option<(Timestamp, Power)>,
-    pub(crate) seen: Option<(Timestamp, Power)>,
+    pub(crate) looks: Option<Looks>,
 }
 
 /// What became of a server.
 pub(crate) enum Written {
     Done(Done),
-    /// It failed, and the log says how.
-    Failed,
     /// There was no time.
     Late,
 }
 
 /// What the ledger is to keep of it.
 pub(crate) struct Done {
+    /// Whether the servers' table has it; the log says why not.
+    pub(crate) is_written: bool,
     pub(crate) totals: Vec<(InstanceId, MonthTotal)>,
     pub(crate) news: Vec<Transition>,
     pub(crate) is_bounded: bool,
@@ -48,51 +50,36 @@ pub(crate) struct Done {
 impl Server {
     /// When it was looked at last; never comes first.
     pub(crate) fn looked_at(&self) -> Option<Timestamp> {
-        self.seen.map(|(at, _)| at)
+        self.looks.map(|looks| looks.last)
     }
 
     /// Computes its minutes and writes those of the present month to the servers' table.
-    pub(crate) async fn write(self, plan: &Plan<'_>) -> Written {
+    pub(crate) async fn write(mut self, plan: &Plan<'_>) -> Written {
         let zone = &plan.app.config.runtime.zone;
         let known = Known {
-            recorded: self.recorded,
+            recorded: std::mem::take(&mut self.recorded),
             since: plan.since,
+            covered: plan.covered,
             opening: self.opening,
-            seen: self.seen,
+            looks: self.looks,
             described: self.described.as_ref(),
         };
-        let account = Account::of(known, plan.now);
+        let now = self.described.as_ref().map_or(plan.now, |it| it.at);
+        let account = Account::of(known, now);
         let totals = totals(&account, plan, zone);
         let Some(last) = totals.last().map(|of| of.total.clone()) else {
             return Written::Late;
         };
         let minutes = last.minutes();
-        if plan.cached {
-            let ended = self
-                .described
-                .as_ref()
-                .is_none_or(|it| matches!(it.state, State::ShuttingDown | State::Terminated));
-            let written = plan
-                .app
-                .servers
-                .set(&self.id, minutes, plan.now, !ended)
-                .await;
-            if let Err(error) = written {
-                tracing::error!(instance = %self.id, %error, "A server's minutes could not be written");
-                return Written::Failed;
-            }
-            tracing::info!(
-                region = plan.region,
-                "Cached runtime for {}: {minutes} minutes",
-                self.id
-            );
-        }
-        let of = |observed| Transition {
+        let is_written = !plan.cached || self.cache(minutes, now, plan).await;
+        // Whoever finds the same out again writes the same item.
+        let of = |observed: Observation| Transition {
             instance: self.id.clone(),
+            id: if observed.is_change() { "told" } else { "seen" }.into(),
             observed,
-            id: "described".into(),
         };
         Written::Done(Done {
+            is_written,
             news: account.news.into_iter().map(of).collect(),
             totals: totals
                 .into_iter()
@@ -100,6 +87,32 @@ impl Server {
                 .collect(),
             is_bounded: last.quality() == Quality::Bounded,
         })
+    }
+
+    /// Writes the minutes of the present month to the servers' table, unless something newer is there; whether that went well.
+    async fn cache(&self, minutes: Minutes, now: Timestamp, plan: &Plan<'_>) -> bool {
+        let ended = self
+            .described
+            .as_ref()
+            .is_none_or(|it| matches!(it.state, State::ShuttingDown | State::Terminated));
+        match plan.app.servers.set(&self.id, minutes, now, !ended).await {
+            Ok(InTable::Yes) => {
+                tracing::info!(
+                    region = plan.region,
+                    "Cached runtime for {}: {minutes} minutes",
+                    self.id
+                );
+                true
+            }
+            Ok(InTable::Refused) => {
+                tracing::debug!(instance = %self.id, "Something newer is there, or the server is gone");
+                true
+            }
+            Err(error) => {
+                tracing::error!(instance = %self.id, %error, "A server's minutes could not be written");
+                false
+            }
+        }
     }
 }
 
@@ -111,8 +124,8 @@ fn totals(account: &Account, plan: &Plan<'_>, zone: &TimeZone) -> Vec<MonthTotal
             month: *month,
             total: Total::of(&account.timeline, *month, zone),
             opening: account.timeline.at(start).map(|power| (start, power)),
-            power: account.power,
-            seen: plan.now,
+            looks: account.looks,
+            left: false,
         }
     };
     plan.months.iter().map(of).collect()

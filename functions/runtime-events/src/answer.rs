@@ -113,7 +113,7 @@ impl OfMonth {
             days: seconds
                 .map(|day| runtime_ledger::Minutes::of_seconds(*day).as_f64())
                 .collect(),
-            complete: is_over(total.month, total.seen, zone),
+            complete: is_over(total.month, total.looks.last, zone),
         }
     }
 }

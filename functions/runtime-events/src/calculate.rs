@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use larder_lambda::{Error, ErrorKind, Kind as _};
 use runtime_ledger::{
     Account, Described, InstanceId, Known, Month, Power, Quality, State, Total,
+    catch_up::OVERLAP,
+    ec2::Which,
     ledger::{MonthTotal, Watermark},
     lookup::{By, HORIZON},
 };
@@ -25,6 +27,8 @@ const MOST_PAGES: usize = 100;
 pub(crate) struct Calculated {
     pub(crate) total: Total,
     state: State,
+    /// Whether it says more than the ledger does.
+    pub(crate) is_new: bool,
 }
 
 impl Calculated {
@@ -57,8 +61,10 @@ impl App {
     ) -> Result<Option<Calculated>, Error> {
         let month = Month::of(now, &self.config.runtime.zone);
         let ids = [instance.clone()];
-        let (found, totals) =
-            tokio::join!(self.find(&ids, region), self.ledger.totals(&ids, month),);
+        let (found, totals) = tokio::join!(
+            self.find(self.config.runtime.servers(&ids), region, now),
+            self.ledger.totals(&ids, month)
+        );
         let total = totals.kind(ErrorKind::Upstream)?.remove(instance);
         match (found?, total) {
             (Some((region, described)), total) => {
@@ -68,25 +74,42 @@ impl App {
                 Ok(Some(account))
             }
             // EC2 has forgotten it, and the ledger has not.
-            (None, Some(total)) if total.power == Power::Down => Ok(Some(Calculated {
-                total: total.total,
-                state: State::Terminated,
-            })),
+            (None, Some(total))
+                if total.looks.power == Power::Down
+                    && !self.is_there(&ids, region, now).await? =>
+            {
+                Ok(Some(Calculated {
+                    total: total.total,
+                    state: State::Terminated,
+                    is_new: false,
+                }))
+            }
             (None, _) => Ok(None),
         }
     }
 
-    /// Where a server is, and what EC2 says of it.
-    async fn find(
+    /// Whether EC2 has an instance, with the tag or without.
+    async fn is_there(
         &self,
         ids: &[InstanceId],
         region: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let found = self.find(Which { tag: None, ids }, region, now).await?;
+        Ok(found.is_some())
+    }
+
+    /// Where an instance is, and what EC2 says of it.
+    async fn find(
+        &self,
+        which: Which<'_>,
+        region: Option<&str>,
+        now: Timestamp,
     ) -> Result<Option<(&Region, Described)>, Error> {
         let regions = self.regions.iter();
         let regions = regions.filter(|it| region.is_none_or(|region| it.name == region));
-        let which = self.config.runtime.servers(ids);
         let asked = regions.map(async |region| {
-            let described = region.ec2.describe(&which).await?;
+            let described = region.ec2.describe(&which, now).await?;
             Ok::<_, runtime_ledger::ec2::Ec2Error>(
                 described.into_iter().next().map(|it| (region, it)),
             )
@@ -110,7 +133,8 @@ impl App {
             .await
             .kind(ErrorKind::Upstream)?;
         let start = month.start(zone);
-        self.ask_trail(region, instance, mark.as_ref(), now).await?;
+        self.ask_trail(region, instance, mark.as_ref(), (start, now))
+            .await?;
         let opening = total.and_then(|total| total.opening);
         let since = if opening.is_some() {
             start
@@ -127,31 +151,36 @@ impl App {
                 .remove(instance)
                 .unwrap_or_default(),
             since,
+            covered: mark.map_or(now - HORIZON, |mark| mark.from.min(now - HORIZON)),
             opening,
-            seen: total.and_then(MonthTotal::seen),
+            looks: total.map(|total| total.looks),
             described: Some(described),
         };
-        let account = Account::of(known, now);
+        let account = Account::of(known, described.at);
         Ok(Calculated {
             total: Total::of(&account.timeline, month, zone),
             state: described.state,
+            is_new: true,
         })
     }
 
-    /// Asks CloudTrail about a server, if nobody has asked about all of them of late.
+    /// Asks CloudTrail about a server, if nobody has asked about all of them since `start`, and of late.
     async fn ask_trail(
         &self,
         region: &Region,
         instance: &InstanceId,
         mark: Option<&Watermark>,
-        now: Timestamp,
+        (start, now): (Timestamp, Timestamp),
     ) -> Result<(), Error> {
-        let until = mark.map(|mark| mark.until);
+        let horizon = now - HORIZON;
+        let knows = |mark: &&Watermark| {
+            mark.from <= start.max(horizon) && mark.gaps.iter().all(|gap| gap.until <= start)
+        };
+        let until = mark.filter(knows).map(|mark| mark.until);
         if until.is_some_and(|until| until >= now - RECENT) {
             return Ok(());
         }
-        let horizon = now - HORIZON;
-        let from = until.map_or(horizon, |until| (until - RECENT).max(horizon));
+        let from = until.map_or(horizon, |until| (until - OVERLAP).max(horizon));
         let mut next: Option<String> = None;
         for _ in 0..MOST_PAGES {
             let by = By::Instance(instance);

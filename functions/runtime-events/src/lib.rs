@@ -193,6 +193,9 @@ impl App {
 
     /// Puts what was computed where it is read next. That it could not be is no error: it is computed again.
     async fn keep(&self, instance: &InstanceId, calculated: &Calculated, now: Timestamp) {
+        if !calculated.is_new {
+            return;
+        }
         let minutes = calculated.total.minutes();
         let create = !calculated.is_over();
         if let Err(error) = self.servers.set(instance, minutes, now, create).await {

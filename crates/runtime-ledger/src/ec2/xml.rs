@@ -66,9 +66,9 @@ struct StateName {
     name: String,
 }
 
-/// A page of instances. One that is not as EC2 describes them makes the whole page none: a server that is left out
+/// A page of instances, as they were `at` that moment. One that is not as EC2 describes them makes the whole page none: a server that is left out
 /// would look like one that is gone.
-pub fn parse_answer(bytes: &[u8]) -> Result<Page, InvalidAnswer> {
+pub fn parse_answer(bytes: &[u8], at: Timestamp) -> Result<Page, InvalidAnswer> {
     if bytes.len() > MAX_ANSWER {
         return Err(InvalidAnswer::TooLong(bytes.len()));
     }
@@ -78,20 +78,21 @@ pub fn parse_answer(bytes: &[u8]) -> Result<Page, InvalidAnswer> {
         quick_xml::de::from_str(text).map_err(|error| malformed(error.to_string()))?;
     let reservations = answer.reservation_set.item.iter();
     let instances = reservations.flat_map(|reservation| &reservation.instances_set.item);
-    let instances: Result<Vec<_>, _> = instances.map(described).collect();
+    let instances: Result<Vec<_>, _> = instances.map(|it| described(it, at)).collect();
     Ok(Page {
         instances: instances.map_err(malformed)?,
         next: answer.next_token.filter(|token| !token.is_empty()),
     })
 }
 
-fn described(instance: &Instance) -> Result<Described, String> {
+fn described(instance: &Instance, at: Timestamp) -> Result<Described, String> {
     let (id, state) = (instance.id.parse(), instance.state.name.parse());
     Ok(Described {
         instance: id.map_err(|error: crate::InvalidInstanceId| error.to_string())?,
         state: state.map_err(|error: crate::UnknownState| error.to_string())?,
         launched: instance.launched,
         changed: moment_in_reason(&instance.reason),
+        at,
     })
 }
 
@@ -132,6 +133,7 @@ mod tests {
     use super::*;
     use crate::observation::State;
 
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
     /// As EC2 answers, shortened.
     const ANSWER: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read() {
-        let page = parse_answer(ANSWER.as_bytes()).unwrap();
+        let page = parse_answer(ANSWER.as_bytes(), NOW).unwrap();
         assert_eq!(page.next.as_deref(), Some("more"));
         let states: Vec<_> = page.instances.iter().map(|it| it.state).collect();
         assert_eq!(states, [State::Running, State::Stopped, State::Pending]);
@@ -174,7 +176,7 @@ mod tests {
         let changed = page.instances[1].changed.unwrap();
         assert_eq!(changed.to_string(), "2026-11-20T10:00:00Z");
         let none = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>";
-        assert_eq!(parse_answer(none.as_bytes()).unwrap(), Page::default());
+        assert_eq!(parse_answer(none.as_bytes(), NOW).unwrap(), Page::default());
     }
 
     #[test]
@@ -186,11 +188,11 @@ mod tests {
             ("</reservationSet>", ""),
         ] {
             assert!(
-                parse_answer(ANSWER.replace(right, wrong).as_bytes()).is_err(),
+                parse_answer(ANSWER.replace(right, wrong).as_bytes(), NOW).is_err(),
                 "{wrong}"
             );
         }
-        assert!(parse_answer(b"\xff").is_err());
+        assert!(parse_answer(b"\xff", NOW).is_err());
     }
 
     #[test]

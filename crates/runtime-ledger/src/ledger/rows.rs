@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Span, Timestamp, civil::Date, tz::TimeZone};
 
 use super::{Gap, MonthTotal, Watermark};
 use crate::{
+    account::Looks,
     instance::InstanceId,
     item::{Item, number, parsed, text, text_of},
     month::Month,
@@ -130,7 +131,11 @@ pub(super) fn total(item: &Item) -> Option<MonthTotal> {
             days: days?,
         },
         opening: parsed(item, "opened").zip(power_of(item, "opening")),
-        power: power_of(item, "power")?,
-        seen: parsed(item, "seen")?,
+        looks: Looks {
+            first: parsed(item, "since")?,
+            last: parsed(item, "seen")?,
+            power: power_of(item, "power")?,
+        },
+        left: item.contains_key("left"),
     })
 }
