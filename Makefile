@@ -142,6 +142,6 @@ $(TOOLS)/cargo-deny-$(CARGO_DENY) $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ):
 
 $(TOOLS)/dynoxide-rs-$(DYNOXIDE):
 	@echo "Building dynoxide, a DynamoDB, in $(TOOLS): two minutes, once"
-	@CARGO_TARGET_DIR= cargo install --quiet --locked --force --root $(TOOLS) --no-default-features \
+	@env -u CARGO_TARGET_DIR cargo install --quiet --locked --force --root $(TOOLS) --no-default-features \
 		--features native-sqlite,http-server,cli dynoxide-rs@$(DYNOXIDE)
 	@touch $@

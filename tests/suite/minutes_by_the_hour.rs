@@ -439,6 +439,54 @@ async fn what_happens_while_a_run_goes_on_is_neither_lost_nor_made_up() {
 }
 
 #[tokio::test]
+async fn a_terminated_server_is_counted_to_its_end_though_its_tags_are_gone_first() {
+    let world = Minutes::new().await;
+    let ten = at("2026-11-20T10:00:00Z");
+    let mut fleet = one(A, ten - hours(5));
+    fleet.add(B, &[("App", "minecraft")]);
+    fleet.change(ten - hours(5), Change::Launch, &[B]);
+    fleet.change(ten + SignedDuration::from_mins(15), Change::Terminate, &[A]);
+    world.cloud.set(fleet);
+    let app = world.calculator(&[]);
+    world.run(&app, ten).await;
+    world.run(&app, ten + hours(1)).await;
+    assert_eq!(world.item(A).await["runningMinutesCache"], 315.0);
+    assert_eq!(
+        world.total(A, "2026-11").await.unwrap().total.seconds,
+        315 * 60
+    );
+}
+
+#[tokio::test]
+async fn one_server_alone_is_computed_and_no_other_is_touched() {
+    let world = Minutes::new().await;
+    let ten = at("2026-11-20T10:00:00Z");
+    let mut fleet = one(A, ten - hours(5));
+    fleet.add(B, &[("App", "minecraft")]);
+    fleet.change(ten - hours(5), Change::Launch, &[B]);
+    world.cloud.set(fleet);
+    let app = world.calculator(&[]);
+    world.run(&app, ten).await;
+    let other = (world.item(B).await, world.total(B, "2026-11").await);
+    let event = Event {
+        instances: vec![A.parse().unwrap()],
+        ..Event::default()
+    };
+    let deadline = Deadline::after(std::time::Duration::from_mins(5));
+    world.cloud.set_now(ten + hours(1));
+    let counts = app
+        .calculate(&event, ten + hours(1), &deadline)
+        .await
+        .unwrap();
+    assert_eq!((counts.total_servers, counts.processed), (1, 1));
+    assert_eq!(world.item(A).await["runningMinutesCache"], 360.0);
+    assert_eq!(
+        (world.item(B).await, world.total(B, "2026-11").await),
+        other
+    );
+}
+
+#[tokio::test]
 async fn a_server_that_has_lost_its_tag_keeps_what_was_written_last() {
     let world = Minutes::new().await;
     let now = at("2026-11-20T10:00:00Z");

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue::{N, S};
 use jiff::{SignedDuration, Timestamp};
-use larder_lambda::{Error, ErrorKind};
+use larder_lambda::{Deadline, Error, ErrorKind};
 use local_aws::fleet::{Change, Fleet, Habits, disturbed, notification};
 use rcgen::generate_simple_self_signed;
 use runtime_events::{App, Metrics};
@@ -19,7 +19,10 @@ const A: &str = "i-0000000a";
 
 async fn ask(app: &App, event: Value, now: Timestamp) -> Result<Value, Error> {
     let event = serde_json::from_value(event).unwrap();
-    let answer = app.answer(event, now, &mut Metrics::default()).await?;
+    let deadline = Deadline::after(std::time::Duration::from_mins(1));
+    let answer = app
+        .answer(event, (now, &deadline), &mut Metrics::default())
+        .await?;
     Ok(serde_json::to_value(answer).unwrap())
 }
 

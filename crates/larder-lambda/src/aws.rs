@@ -28,7 +28,8 @@ pub async fn aws_config() -> SdkConfig {
 /// frozen shows itself only by silence; three attempts with the SDK's jittered backoff, 20 s in all.
 ///
 /// Of certificates those are believed that Amazon signs, as all of AWS's are: reading all that a system believes takes most
-/// of a cold start. Where `SSL_CERT_FILE` or `SSL_CERT_DIR` says whom to believe, that holds instead.
+/// of a cold start. Where `SSL_CERT_FILE` or `SSL_CERT_DIR` says whom to believe, and in China, which others sign for, the
+/// system's hold instead.
 #[must_use]
 pub fn aws_config_loader() -> ConfigLoader {
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -41,7 +42,8 @@ pub fn aws_config_loader() -> ConfigLoader {
         )
         .retry_config(RetryConfig::standard().with_max_attempts(3));
     let own = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(environment);
-    if own.iter().any(Option::is_some) {
+    let in_china = environment("AWS_REGION").is_some_and(|region| region.starts_with("cn-"));
+    if own.iter().any(Option::is_some) || in_china {
         return loader;
     }
     let roots = TrustStore::empty().with_pem_certificate(ROOTS);

@@ -234,9 +234,11 @@ fn matches(server: &fleet::Server, now: Timestamp, name: &str, values: &[&str]) 
             .any(|pattern| is_like(text.as_bytes(), pattern.as_bytes()))
     };
     match name.strip_prefix("tag:") {
-        Some(key) => server.tags.get(key).is_some_and(|value| any(value)),
+        Some(wanted) => server
+            .tags(now)
+            .any(|(key, value)| key == wanted && any(value)),
         None => match name {
-            "tag-key" => server.tags.keys().any(|key| any(key)),
+            "tag-key" => server.tags(now).any(|(key, _)| any(key)),
             "instance-id" => any(&server.id),
             _ => any(server.state(now).unwrap_or_default()),
         },
@@ -282,7 +284,7 @@ fn describe_one(xml: &mut String, server: &fleet::Server, now: Timestamp) {
         escape(&server.reason(now)),
         id = server.id,
     );
-    for (key, value) in &server.tags {
+    for (key, value) in server.tags(now) {
         let _ = write!(
             xml,
             "<item><key>{}</key><value>{}</value></item>",

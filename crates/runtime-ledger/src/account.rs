@@ -74,7 +74,10 @@ impl Account {
         };
         if let Some(before) = known.looks {
             let changed = all.iter().any(|it| it.is_change() && it.at > before.last);
-            if before.power == power && !changed {
+            if before.last > now {
+                // Another run has looked meanwhile, and knows better.
+                looks = before;
+            } else if before.power == power && !changed {
                 looks.first = before.first;
             } else {
                 // This look takes their place, so what they saw is kept otherwise: it bounds what nobody saw.

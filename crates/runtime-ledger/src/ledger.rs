@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, KeysAndAttributes},
 };
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
@@ -33,6 +33,8 @@ use rows::{
 
 /// The most keys in one `BatchGetItem`.
 const BATCH: usize = 100;
+/// How many of these are asked at a time.
+const AT_A_TIME: usize = 8;
 
 /// A client of the table. Its keys are `pk` and `sk`, Strings; `expires` is its TTL attribute.
 #[derive(Clone, Debug)]
@@ -220,42 +222,51 @@ impl Ledger {
         instances: &[InstanceId],
         month: Month,
     ) -> Result<HashMap<InstanceId, MonthTotal>, TableError> {
-        let mut all = HashMap::with_capacity(instances.len());
-        for batch in instances.chunks(BATCH) {
-            let keys = batch.iter().map(|it| keyed(&server(it), &month_key(month)));
-            let mut keys: Vec<_> = keys.collect();
-            let mut pauses = pauses();
-            while !keys.is_empty() {
-                let asked = KeysAndAttributes::builder()
-                    .set_keys(Some(keys))
-                    .build()
-                    .ok();
-                let asked = asked.map(|asked| (self.table.clone(), asked));
-                let answer = self
-                    .client
-                    .batch_get_item()
-                    .set_request_items(Some(asked.into_iter().collect()));
-                let answer = answer.send().await;
-                let answer =
-                    answer.map_err(|error| TableError::of("BatchGetItem", &self.table, &error))?;
-                let found = answer.responses.unwrap_or_default().remove(&self.table);
-                for item in found.unwrap_or_default() {
-                    let instance = text_of(&item, "pk").and_then(|pk| pk.strip_prefix("server#"));
-                    let instance = instance.and_then(|id| id.parse().ok());
-                    if let Some((instance, total)) = instance.zip(total(&item)) {
-                        all.insert(instance, total);
-                    }
-                }
-                let left = answer
-                    .unprocessed_keys
-                    .unwrap_or_default()
-                    .remove(&self.table);
-                keys = left.map(|left| left.keys).unwrap_or_default();
-                if !keys.is_empty() {
-                    let pause = pauses.next();
-                    let busy = || TableError::busy("BatchGetItem", &self.table);
-                    tokio::time::sleep(pause.ok_or_else(busy)?).await;
-                }
+        let batches = stream::iter(instances.chunks(BATCH).map(<[InstanceId]>::to_vec));
+        let batches = batches.map(|batch| self.totals_of(batch, month));
+        let batches: Vec<_> = batches.buffer_unordered(AT_A_TIME).try_collect().await?;
+        Ok(batches.into_iter().flatten().collect())
+    }
+
+    /// The same, of as many as fit into one request.
+    async fn totals_of(
+        &self,
+        batch: Vec<InstanceId>,
+        month: Month,
+    ) -> Result<Vec<(InstanceId, MonthTotal)>, TableError> {
+        let mut all = Vec::with_capacity(batch.len());
+        let keys = batch.iter().map(|it| keyed(&server(it), &month_key(month)));
+        let mut keys: Vec<_> = keys.collect();
+        let mut pauses = pauses();
+        while !keys.is_empty() {
+            let asked = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .build()
+                .ok();
+            let asked = asked.map(|asked| (self.table.clone(), asked));
+            let asked = Some(asked.into_iter().collect());
+            let answer = self
+                .client
+                .batch_get_item()
+                .set_request_items(asked)
+                .send()
+                .await;
+            let answer =
+                answer.map_err(|error| TableError::of("BatchGetItem", &self.table, &error))?;
+            let found = answer.responses.unwrap_or_default().remove(&self.table);
+            for item in found.unwrap_or_default() {
+                let instance = text_of(&item, "pk").and_then(|pk| pk.strip_prefix("server#"));
+                let instance = instance.and_then(|id| id.parse().ok());
+                all.extend(instance.zip(total(&item)));
+            }
+            let left = answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .remove(&self.table);
+            keys = left.map(|left| left.keys).unwrap_or_default();
+            if !keys.is_empty() {
+                let busy = || TableError::busy("BatchGetItem", &self.table);
+                tokio::time::sleep(pauses.next().ok_or_else(busy)?).await;
             }
         }
         Ok(all)

@@ -14,7 +14,7 @@ use futures_util::{
 use jiff::Timestamp;
 use larder_lambda::Deadline;
 use runtime_ledger::{
-    Described, InstanceId, Month, Observation, Transition,
+    Described, InstanceId, Month, Observation, State, Transition,
     catch_up::{CaughtUp, OVERLAP, catch_up},
     ec2::{Ec2, Which},
     ledger::MonthTotal,
@@ -135,7 +135,12 @@ impl Region {
             return Ok(());
         }
         let gathered = self
-            .gather(app, (*first, *last), &caught, (described, now))
+            .gather(
+                app,
+                (*first, *last),
+                &caught,
+                (described, &event.instances, now),
+            )
             .await?;
         let servers = gathered.servers(&event.instances, caught.mark.from);
         counts.total_servers = servers.len();
@@ -161,7 +166,7 @@ impl Region {
         app: &App,
         (first, last): (Month, Month),
         caught: &CaughtUp,
-        (described, now): (Vec<Described>, Timestamp),
+        (described, only, now): (Vec<Described>, &[InstanceId], Timestamp),
     ) -> anyhow::Result<Gathered> {
         let zone = &app.config.runtime.zone;
         let ids: Vec<_> = described.iter().map(|it| it.instance.clone()).collect();
@@ -175,7 +180,7 @@ impl Region {
         let since = first.start(zone);
         gathered.first = app.ledger.totals(&ids, first).await?;
         // On the first run of all nobody has a total, and all that there is is read at once.
-        let is_first = gathered.first.is_empty();
+        let is_first = gathered.first.is_empty() && !ids.is_empty();
         let from = if is_first {
             caught.mark.from.min(since)
         } else {
@@ -189,23 +194,83 @@ impl Region {
             self.look_back(app, &mut gathered, (caught.mark.from, since))
                 .await?;
         }
-        let others = gathered.recorded.keys();
-        let others = others.filter(|id| !gathered.described.contains_key(*id));
-        let others: Vec<_> = others.cloned().collect();
-        gathered
-            .first
-            .extend(app.ledger.totals(&others, first).await?);
         if last == first {
             gathered.last.clone_from(&gathered.first);
         } else {
-            let all: Vec<_> = ids.into_iter().chain(others.iter().cloned()).collect();
-            gathered.last = app.ledger.totals(&all, last).await?;
+            gathered.last = app.ledger.totals(&ids, last).await?;
+        }
+        if !is_first {
+            self.look_for_gone(app, &mut gathered, (first, last), (only, now))
+                .await?;
+        }
+        Ok(gathered)
+    }
+
+    /// Looks for servers that were computed before and have not been described now.
+    async fn look_for_gone(
+        &self,
+        app: &App,
+        gathered: &mut Gathered,
+        (first, last): (Month, Month),
+        (only, now): (&[InstanceId], Timestamp),
+    ) -> anyhow::Result<()> {
+        let others = gathered.recorded.keys();
+        let others = others.filter(|id| !gathered.described.contains_key(*id));
+        let others = others.filter(|id| only.is_empty() || only.contains(id));
+        let others: Vec<_> = others.cloned().collect();
+        gathered
+            .last
+            .extend(app.ledger.totals(&others, last).await?);
+        if first != last {
+            // At a month's end some have a total of the earlier one alone.
+            gathered
+                .first
+                .extend(app.ledger.totals(&others, first).await?);
         }
         let open = others.into_iter().filter(|id| gathered.is_open(id));
-        gathered.gone = self
-            .gone(app, open.collect(), (&gathered.last, now))
-            .await?;
-        Ok(gathered)
+        let open: Vec<_> = open.collect();
+        for id in &open {
+            if let Some(total) = gathered.last.get(id).filter(|_| first == last) {
+                gathered.first.insert(id.clone(), total.clone());
+            }
+        }
+        self.sort_out(app, gathered, open, now).await
+    }
+
+    /// Of `open`, which have not the tag: those that EC2 does not describe at all are gone; those that it describes as terminated have
+    /// lost it with all else; and those that go on have lost it by somebody's will, and are nobody's servers now, which is kept
+    /// in their totals.
+    async fn sort_out(
+        &self,
+        app: &App,
+        gathered: &mut Gathered,
+        open: Vec<InstanceId>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let mut left = Vec::new();
+        let mut there = HashSet::new();
+        for ids in open.chunks(FILTER) {
+            for described in self.ec2.describe(&Which { tag: None, ids }, now).await? {
+                let id = described.instance.clone();
+                there.insert(id.clone());
+                if matches!(described.state, State::ShuttingDown | State::Terminated) {
+                    gathered.described.insert(id, described);
+                } else if let Some(total) = gathered.last.get(&id) {
+                    let total = total.clone();
+                    left.push((
+                        id,
+                        MonthTotal {
+                            left: true,
+                            ..total
+                        },
+                    ));
+                }
+            }
+        }
+        app.ledger.set_totals(&left).await?;
+        gathered.gone = open;
+        gathered.gone.retain(|id| !there.contains(id));
+        Ok(())
     }
 
     /// Reads the past of servers that are new here, and not because they were launched this month: they have got their tag.
@@ -230,35 +295,6 @@ impl Region {
             }
         }
         Ok(())
-    }
-
-    /// Those of `open` that EC2 does not describe any more. One that it does has lost its tag, and is nobody's server now, which is
-    /// kept in its total.
-    async fn gone(
-        &self,
-        app: &App,
-        open: Vec<InstanceId>,
-        (totals, now): (&HashMap<InstanceId, MonthTotal>, Timestamp),
-    ) -> anyhow::Result<Vec<InstanceId>> {
-        let mut there = HashSet::new();
-        for ids in open.chunks(FILTER) {
-            let described = self.ec2.describe(&Which { tag: None, ids }, now).await?;
-            there.extend(described.into_iter().map(|it| it.instance));
-        }
-        let left = there.iter().filter_map(|id| {
-            let total = totals.get(id)?.clone();
-            Some((
-                id.clone(),
-                MonthTotal {
-                    left: true,
-                    ..total
-                },
-            ))
-        });
-        app.ledger.set_totals(&left.collect::<Vec<_>>()).await?;
-        let mut gone = open;
-        gone.retain(|id| !there.contains(id));
-        Ok(gone)
     }
 
     /// Writes all servers; those that were not looked at for longest come first.

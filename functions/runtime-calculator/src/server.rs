@@ -71,12 +71,20 @@ impl Server {
             return Written::Late;
         };
         let minutes = last.minutes();
-        let is_written = !plan.cached || self.cache(minutes, now, plan).await;
+        let is_written = !plan.cached || self.cache(minutes, plan).await;
         // Whoever finds the same out again writes the same item.
-        let of = |observed: Observation| Transition {
-            instance: self.id.clone(),
-            id: if observed.is_change() { "told" } else { "seen" }.into(),
-            observed,
+        let of = |observed: Observation| {
+            let id = match (observed.is_change(), observed.after) {
+                (true, Power::Up) => "told-up",
+                (true, Power::Down) => "told-down",
+                (false, Power::Up) => "seen-up",
+                (false, Power::Down) => "seen-down",
+            };
+            Transition {
+                instance: self.id.clone(),
+                observed,
+                id: id.into(),
+            }
         };
         Written::Done(Done {
             is_written,
@@ -90,12 +98,14 @@ impl Server {
     }
 
     /// Writes the minutes of the present month to the servers' table, unless something newer is there; whether that went well.
-    async fn cache(&self, minutes: Minutes, now: Timestamp, plan: &Plan<'_>) -> bool {
+    async fn cache(&self, minutes: Minutes, plan: &Plan<'_>) -> bool {
         let ended = self
             .described
             .as_ref()
             .is_none_or(|it| matches!(it.state, State::ShuttingDown | State::Terminated));
-        match plan.app.servers.set(&self.id, minutes, now, !ended).await {
+        // Dated by the beginning of the run, which is in the month that was computed.
+        let at = plan.now;
+        match plan.app.servers.set(&self.id, minutes, at, !ended).await {
             Ok(InTable::Yes) => {
                 tracing::info!(
                     region = plan.region,

@@ -7,10 +7,12 @@ mod event;
 mod popular;
 mod read;
 
+use std::time::Duration;
+
 use aws_types::SdkConfig;
 use jiff::Timestamp;
 use larder::{Cache, Keyspace, Policy, Space};
-use larder_lambda::{Error, ErrorKind, Function, Invocation, Kind as _};
+use larder_lambda::{Deadline, Error, ErrorKind, Function, Invocation, Kind as _};
 use metrique_writer::Entry;
 use runtime_ledger::{
     InstanceId, Month, StateChange, ec2::Ec2, ledger::Ledger, lookup::Trail, servers::Servers,
@@ -23,6 +25,8 @@ pub use event::Event;
 use popular::Reads;
 use read::Minutes;
 
+/// Kept of an invocation's time for an answer with what is cached, if computing takes too long.
+const FOR_THE_ANSWER: Duration = Duration::from_secs(2);
 /// What the cache is called where others share it.
 const APP: &str = "runtime-events";
 
@@ -90,11 +94,11 @@ impl App {
     pub async fn answer(
         &self,
         event: Event,
-        now: Timestamp,
+        (now, deadline): (Timestamp, &Deadline),
         metrics: &mut Metrics,
     ) -> Result<Answer, Error> {
         match event {
-            Event::Changed(change) => self.changed(&change, now, metrics).await,
+            Event::Changed(change) => self.changed(&change, (now, deadline), metrics).await,
             Event::Read(instance) => self.read(&instance, now, metrics).await,
             Event::History { instance, from, to } => {
                 let totals = self.ledger.history(&instance, (from, to)).await;
@@ -143,7 +147,7 @@ impl App {
     async fn changed(
         &self,
         change: &StateChange,
-        now: Timestamp,
+        (now, deadline): (Timestamp, &Deadline),
         metrics: &mut Metrics,
     ) -> Result<Answer, Error> {
         metrics.changes += 1;
@@ -155,7 +159,14 @@ impl App {
         recorded.kind(ErrorKind::Upstream)?;
         let instance = &change.instance;
         let cached = self.cached(instance, now).await?;
-        let calculated = match self.calculate(instance, Some(&change.region), now).await {
+        let time = deadline.time_to_work().saturating_sub(FOR_THE_ANSWER);
+        let calculated = self.calculate(instance, Some(&change.region), now);
+        let calculated = tokio::time::timeout(time, calculated).await;
+        let late = |_| {
+            let late = "computing the minutes takes too long";
+            Err(Error::message(ErrorKind::Timeout, late))
+        };
+        let calculated = match calculated.unwrap_or_else(late) {
             Ok(calculated) => calculated,
             // It is recorded, there is an answer, and the next hour puts it right.
             Err(error) if cached.is_some() => {
@@ -246,7 +257,8 @@ impl Function for App {
         metrics: &mut Metrics,
     ) -> Result<Answer, Error> {
         let now = Timestamp::now();
-        let answer = self.answer(event, now, metrics).await?;
+        let when = (now, &invocation.deadline);
+        let answer = self.answer(event, when, metrics).await?;
         if let Some(flush) = self.reads.flush(&self.ledger, now) {
             invocation.after_response(flush);
         }

@@ -17,6 +17,9 @@ pub use record::Record;
 /// For how long EC2 describes a server that was terminated: about an hour.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
 
+/// After so long a terminated server has no tags any more, while EC2 still describes it.
+const TAGGED: SignedDuration = SignedDuration::from_mins(40);
+
 /// What really happened, in one Region.
 #[derive(Clone, Debug)]
 pub struct Fleet {
@@ -31,8 +34,7 @@ pub struct Fleet {
 pub struct Server {
     /// Its id.
     pub id: String,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
+    tags: BTreeMap<String, String>,
     changes: Vec<(Timestamp, Change)>,
 }
 
@@ -308,6 +310,15 @@ impl Server {
             Some((_, Change::Reclaim)) => "Server.SpotInstanceTermination".to_owned(),
             _ => String::new(),
         }
+    }
+
+    /// Its tags at `at`, by which time a server that was terminated may have none.
+    pub fn tags(&self, at: Timestamp) -> impl Iterator<Item = (&str, &str)> {
+        let last = self.last(at);
+        let gone = last
+            .is_some_and(|(since, change)| change.is_final() && at.duration_since(*since) > TAGGED);
+        let tags = self.tags.iter().filter(move |_| !gone);
+        tags.map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Whether EC2 describes it.
