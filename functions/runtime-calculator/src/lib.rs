@@ -3,6 +3,7 @@
 mod answer;
 mod config;
 mod event;
+mod gather;
 mod region;
 mod server;
 
@@ -70,7 +71,7 @@ impl App {
                 Ok(of) => counts = counts.plus(of),
                 Err(failed) => {
                     let error = format!("{:#}", failed.error);
-                    tracing::error!(region = region.name(), error, "A Region failed");
+                    tracing::error!(region = region.name, error, "A Region failed");
                     counts = counts.plus(failed.counts);
                     first.get_or_insert(error);
                 }
