@@ -1,6 +1,8 @@
 //! runtime-calculator and runtime-events against their floors (a function that only answers; a bare `GetItem`) and against the same flow in
 //! Python.
 
+mod fold;
+
 use std::{
     io::Write as _,
     path::PathBuf,
@@ -14,7 +16,7 @@ use aws_sdk_dynamodb::{
     types::AttributeValue::{N, S},
 };
 use benches::measure::{Goal, Page, Samples};
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use local_aws::{
     cloud::Cloud,
     cloudtrail::CloudTrail,
@@ -24,7 +26,6 @@ use local_aws::{
     lambda::{Config, Function, Lambda, Outcome},
 };
 use local_servers::{dynamodb::DynamoDb, helper::workspace_root};
-use runtime_ledger::{Month, Observation, Power, Timeline, Total};
 use serde_json::{Value, json};
 
 const COLD_ROUNDS: usize = 20;
@@ -39,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
     let bench = Bench::start().await?;
     bench.cold_start(&mut page).await?;
     bench.read(&mut page).await?;
-    fold(&mut page)?;
+    fold::measure(&mut page)?;
     by_the_hour(&mut page).await?;
     let page = page.write(&workspace_root().join("docs/benchmarks-minutes.md"))?;
     writeln!(std::io::stdout(), "{page}")?;
@@ -293,66 +294,6 @@ impl Reads {
 async fn peak(function: &Function) -> anyhow::Result<f64> {
     let kib = function.environment()?.memory_kib("VmHWM").await;
     Ok(f64::from(u32::try_from(kib.context("no VmHWM")?)?) / 1024.0)
-}
-
-/// Folds many events, and cuts them into a month and its days.
-fn fold(page: &mut Page) -> anyhow::Result<()> {
-    progress("fold");
-    let start: Timestamp = "2026-11-01T00:00:00Z".parse()?;
-    let month: Month = "2026-11".parse()?;
-    let (mut rate, mut shuffled) = (Samples::new(), Samples::new());
-    // 1,000 servers with 60 events each.
-    let observations = |server: i64| {
-        (0..60).map(move |n| {
-            let at = start + SignedDuration::from_mins(n * 700 + server % 60);
-            let up = n % 2 == 0;
-            let (before, after) = if up {
-                (Power::Down, Power::Up)
-            } else {
-                (Power::Up, Power::Down)
-            };
-            Observation::new(at, Some(before), after)
-        })
-    };
-    let days: Vec<_> = month.days(&TimeZone::UTC).collect();
-    let end = month.end(&TimeZone::UTC);
-    for (samples, mix) in [(&mut rate, false), (&mut shuffled, true)] {
-        for seed in 0..15 {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let mut all: Vec<Vec<_>> = (0..1_000)
-                .map(|server| observations(server).collect())
-                .collect();
-            if mix {
-                for of in &mut all {
-                    random.shuffle(of);
-                }
-            }
-            let count = all.iter().map(Vec::len).sum::<usize>();
-            let began = Instant::now();
-            let mut seconds = 0;
-            for of in &mut all {
-                let timeline = Timeline::fold(of, end);
-                seconds += Total::between(&timeline, &days).seconds;
-            }
-            let took = began.elapsed();
-            ensure!(seconds > 0, "nothing ran");
-            samples.push_value(f64::from(u32::try_from(count)?) / took.as_secs_f64() / 1e6);
-        }
-    }
-    page.section("The fold of transitions", "1,000 servers with 60 events each, to minutes of the month and of its days, on one thread.");
-    page.figure("in order", &rate, "million events a second");
-    page.figure("shuffled", &shuffled, "million events a second");
-    page.ratio(
-        "in order ÷ a million a second",
-        rate.median(),
-        Goal::AtLeast(1.0),
-    );
-    page.ratio(
-        "shuffled ÷ a million a second",
-        shuffled.median(),
-        Goal::AtLeast(1.0),
-    );
-    Ok(())
 }
 
 /// Hourly runs over fleets of several sizes with the same events.
