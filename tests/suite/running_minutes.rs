@@ -5,8 +5,8 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use local_aws::fleet::{Fleet, Habits, Server, disturbed};
 use runtime_ledger::{
-    Described, InstanceId, Month, Observation, Quality, StateChange, Timeline, Total,
-    moment_in_reason, parse_record,
+    Account, Described, InstanceId, Known, Looks, Month, Observation, Quality, State, StateChange,
+    Timeline, Total, moment_in_reason, parse_record,
 };
 
 fn at(text: &str) -> Timestamp {
@@ -174,4 +174,93 @@ fn a_server_that_ran_since_before_the_1st_counts_from_the_1st() {
     let timeline = Timeline::fold(&mut observations, now);
     let total = Total::of(&timeline, "2026-11".parse().unwrap(), &TimeZone::UTC);
     assert_eq!(total.minutes().to_string(), "29520.00");
+}
+
+/// What the ledger and a server's total keep from one hour to the next.
+#[derive(Default)]
+struct Kept {
+    news: Vec<Observation>,
+    looks: Option<Looks>,
+}
+
+fn check_hour(server: &Server, (start, now): (Timestamp, Timestamp), account: &Account, seed: u64) {
+    let total = Total::of(
+        &account.timeline,
+        "2026-11".parse().unwrap(),
+        &TimeZone::UTC,
+    );
+    let truth = server.ran(start, now);
+    let said = format!(
+        "seed {seed}, {}, {now}: {truth} s in truth, {total:?}",
+        server.id
+    );
+    let (lower, upper) = (total.seconds, total.seconds + total.doubtful);
+    assert!((lower - 1..=upper + 1).contains(&truth), "{said}");
+    // Each shutdown of which nobody tells leaves the time between two looks in doubt, and no more.
+    let unseen = server.shutdowns(start, now);
+    let doubtful = i64::try_from(unseen).unwrap() * 3_600;
+    assert!(total.doubtful <= doubtful, "{said}, {unseen} unseen");
+}
+
+/// Three days of hourly runs over one fleet, in which CloudTrail tells of everything some minutes late.
+fn by_the_hour(seed: u64) {
+    let start = at("2026-11-01T00:00:00Z");
+    let mut random = Rng::with_seed(seed);
+    let delay = SignedDuration::from_mins(random.i64(0..120));
+    let end = start + SignedDuration::from_hours(72);
+    let habits = Habits {
+        servers: 3,
+        from: start - SignedDuration::from_hours(48),
+        until: end,
+        stays: SignedDuration::from_mins([20, 200, 2_000][random.usize(..3)]),
+        steady: 20,
+        shutdowns: true,
+        ends: false,
+    };
+    let fleet = Fleet::random("us-east-1", &habits, seed);
+    let told = recorded(&fleet, start, end);
+    for server in fleet.servers() {
+        let id: InstanceId = server.id.parse().unwrap();
+        let opening = server
+            .state(start)
+            .map(|state| (start, state.parse::<State>().unwrap().power()));
+        let mut kept = Kept::default();
+        for hour in 1..=72 {
+            let now = start + SignedDuration::from_hours(hour);
+            let Some(described) = described(server, now) else {
+                continue;
+            };
+            let by_then = told
+                .iter()
+                .filter(|(of, it)| *of == id && it.at + delay <= now);
+            let known = Known {
+                recorded: by_then
+                    .map(|(_, it)| *it)
+                    .chain(kept.news.iter().copied())
+                    .collect(),
+                since: start,
+                covered: start,
+                opening,
+                looks: kept.looks,
+                described: Some(&described),
+            };
+            let account = Account::of(known, now);
+            // What CloudTrail has not told of yet cannot be known.
+            let is_late = |(of, it): &(InstanceId, Observation)| {
+                *of == id && it.at <= now && it.at + delay > now
+            };
+            if !told.iter().any(is_late) {
+                check_hour(server, (start, now), &account, seed);
+            }
+            kept.news.extend(account.news);
+            kept.looks = Some(account.looks);
+        }
+    }
+}
+
+#[test]
+fn hour_after_hour_doubt_is_bounded_by_the_looks_around_it() {
+    for seed in 0..400 {
+        by_the_hour(seed);
+    }
 }

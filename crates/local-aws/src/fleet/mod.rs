@@ -289,6 +289,16 @@ impl Server {
         seconds
     }
 
+    /// How many times it shut itself down between two moments: CloudTrail has nothing of these, and EC2 may say no more when
+    /// it was, if it is started again before it is looked at.
+    #[must_use]
+    pub fn shutdowns(&self, from: Timestamp, until: Timestamp) -> usize {
+        let shutdown = |(at, change): &&(Timestamp, Change)| {
+            (from..=until).contains(at) && matches!(change, Change::Shutdown { .. })
+        };
+        self.changes.iter().filter(shutdown).count()
+    }
+
     /// When it was started last before `at`.
     #[must_use]
     pub fn launched(&self, at: Timestamp) -> Option<Timestamp> {
