@@ -59,7 +59,6 @@ assert code_of(StartTime=now, EndTime=now - timedelta(hours=1)) == "InvalidTimeR
 assert code_of(MaxResults=2, NextToken=few["NextToken"]) == "InvalidNextTokenException"
 
 
-
 def hurried(_):
     try:
         hasty.lookup_events()
