@@ -50,6 +50,8 @@ use crate::{described::Described, instance::InstanceId};
 
 /// The version of the API that is spoken.
 const VERSION: &str = "2016-11-15";
+/// The most ids that can be asked for at a time: as many values as one filter takes.
+pub const MOST_IDS: usize = 200;
 /// How many instances one page may have: some 4 MB.
 const PAGE: &str = "500";
 /// More pages than any account has instances for: whoever goes on for ever is not believed.
@@ -66,7 +68,7 @@ pub struct Ec2 {
 pub struct Which<'a> {
     /// They have a tag with this key, and with this value, if one is given.
     pub tag: Option<(&'a str, Option<&'a str>)>,
-    /// They are among these, 200 at most; none stands for all. One that is gone is not among the answers, and no error.
+    /// They are among these, [`MOST_IDS`] at most; none stands for all. One that is gone is not among the answers, and no error.
     pub ids: &'a [InstanceId],
 }
 

@@ -2,8 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::Serialize;
+
 /// An instance's id: `^i-[0-9a-f]{8,17}$`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct InstanceId(Box<str>);
 
 impl InstanceId {

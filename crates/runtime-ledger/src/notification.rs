@@ -15,7 +15,8 @@ use crate::{
 pub const STATE_CHANGE: &str = "EC2 Instance State-change Notification";
 
 /// An instance has changed its state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Raw")]
 pub struct StateChange {
     /// Which one.
     pub instance: InstanceId,
@@ -95,13 +96,6 @@ impl TryFrom<Raw> for StateChange {
 fn is_plain(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     (1..=64).contains(&text.len()) && text.chars().all(plain)
-}
-
-impl<'de> Deserialize<'de> for StateChange {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Raw::deserialize(deserializer)?;
-        raw.try_into().map_err(serde::de::Error::custom)
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     instance::InstanceId,
@@ -25,7 +26,7 @@ pub struct Servers {
 }
 
 /// What is cached of a server.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CachedMinutes {
     /// Its running minutes in the month of `at`, up to then.
     pub minutes: f64,

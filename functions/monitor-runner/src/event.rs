@@ -3,14 +3,15 @@
 use std::{fmt, str::FromStr};
 
 use larder_lambda::event::{Fields, is_schedule, no_others, shown};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The most monitors one event may name.
 const MOST: usize = 64;
 
 /// What to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Fields")]
 pub enum Event {
     /// These, each once.
     Monitors(Vec<MonitorName>),
@@ -74,20 +75,15 @@ impl fmt::Display for InvalidName {
 
 impl std::error::Error for InvalidName {}
 
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Fields::deserialize(deserializer)?;
-        Self::from_fields(&fields).map_err(D::Error::custom)
-    }
-}
+impl TryFrom<Fields> for Event {
+    type Error = String;
 
-impl Event {
-    fn from_fields(fields: &Fields) -> Result<Self, String> {
-        if is_schedule(fields)? {
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        if is_schedule(&fields)? {
             return Ok(Self::Scheduled);
         }
         let takes = "has `monitor` or `monitors`, or is a schedule's";
-        no_others(fields, &["monitor", "monitors"], takes)?;
+        no_others(&fields, &["monitor", "monitors"], takes)?;
         let names = match (fields.get("monitor"), fields.get("monitors")) {
             (Some(name), None) => std::slice::from_ref(name),
             (None, Some(Value::Array(names))) => names,

@@ -1,15 +1,13 @@
 //! The events that the function takes.
 
 use larder_lambda::event::{Fields, is_schedule, no_others, shown};
-use runtime_ledger::{InstanceId, InvalidInstanceId, InvalidMonth, Month};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use runtime_ledger::{InstanceId, InvalidInstanceId, InvalidMonth, Month, ec2::MOST_IDS};
+use serde::Deserialize;
 use serde_json::Value;
 
-/// The most servers that one event may name: as many as one filter of EC2's takes.
-const MOST: usize = 200;
-
 /// What to compute.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Fields")]
 pub struct Event {
     /// Of these servers; of all that have the tag, if there are none.
     pub instances: Vec<InstanceId>,
@@ -17,20 +15,15 @@ pub struct Event {
     pub month: Option<Month>,
 }
 
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Fields::deserialize(deserializer)?;
-        Self::from_fields(&fields).map_err(D::Error::custom)
-    }
-}
+impl TryFrom<Fields> for Event {
+    type Error = String;
 
-impl Event {
-    fn from_fields(fields: &Fields) -> Result<Self, String> {
-        if is_schedule(fields)? {
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        if is_schedule(&fields)? {
             return Ok(Self::default());
         }
         let takes = "has `instances`, `month`, both or nothing, or is a schedule's";
-        no_others(fields, &["instances", "month"], takes)?;
+        no_others(&fields, &["instances", "month"], takes)?;
         Ok(Self {
             instances: fields.get("instances").map_or(Ok(Vec::new()), instances)?,
             month: fields.get("month").map(month).transpose()?,
@@ -45,9 +38,9 @@ fn instances(value: &Value) -> Result<Vec<InstanceId>, String> {
             shown(value)
         ));
     };
-    if ids.is_empty() || ids.len() > MOST {
+    if ids.is_empty() || ids.len() > MOST_IDS {
         return Err(format!(
-            "field `instances` has {} ids; give 1 to {MOST}, or leave it out for all",
+            "field `instances` has {} ids; give 1 to {MOST_IDS}, or leave it out for all",
             ids.len()
         ));
     }

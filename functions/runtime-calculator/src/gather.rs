@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use runtime_ledger::{
-    Described, InstanceId, Month, Observation, State, catch_up::CaughtUp, ec2::Which,
+    Described, InstanceId, Month, Observation, State,
+    catch_up::CaughtUp,
+    ec2::{MOST_IDS, Which},
     ledger::MonthTotal,
 };
 
@@ -13,8 +15,6 @@ use crate::{App, region::Region, server::Server};
 
 /// How many servers are looked back at, at a time.
 const AT_A_TIME: usize = 64;
-/// The most values of one filter of EC2's.
-const FILTER: usize = 200;
 
 /// What is known of all servers.
 #[derive(Default)]
@@ -119,7 +119,7 @@ impl Region {
     ) -> anyhow::Result<()> {
         let mut left = Vec::new();
         let mut there = HashSet::new();
-        for ids in open.chunks(FILTER) {
+        for ids in open.chunks(MOST_IDS) {
             for described in self.ec2.describe(&Which { tag: None, ids }, now).await? {
                 let id = described.instance.clone();
                 there.insert(id.clone());

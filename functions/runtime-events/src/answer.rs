@@ -25,7 +25,7 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reading {
     /// Which one.
-    pub instance_id: InstanceText,
+    pub instance_id: InstanceId,
     /// Its state, where that is known: a value from the cache says nothing of it.
     pub state: Option<&'static str>,
     /// Its running minutes, to two decimals.
@@ -54,7 +54,7 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct History {
     /// Which one.
-    pub instance_id: InstanceText,
+    pub instance_id: InstanceId,
     /// The months that are known, in their order.
     pub history: Vec<OfMonth>,
 }
@@ -76,21 +76,11 @@ pub struct OfMonth {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ignored {
     /// Which one.
-    pub instance_id: InstanceText,
+    pub instance_id: InstanceId,
     /// Its state.
     pub state: &'static str,
     /// Why.
     pub ignored: String,
-}
-
-/// An instance's id, as it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstanceText(pub InstanceId);
-
-impl Serialize for InstanceText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.as_str())
-    }
 }
 
 #[expect(clippy::ref_option, reason = "serde hands it over")]
@@ -130,7 +120,7 @@ mod tests {
 
     fn reading(source: Source, timestamp: Option<&str>) -> serde_json::Value {
         let answer = Answer::Minutes(Reading {
-            instance_id: InstanceText("i-0000000a".parse().unwrap()),
+            instance_id: "i-0000000a".parse().unwrap(),
             state: Some("stopped"),
             minutes: 1234.56,
             timestamp: timestamp.map(|at| at.parse().unwrap()),

@@ -14,7 +14,7 @@ use runtime_ledger::{
 
 use crate::{
     App, Region,
-    answer::{InstanceText, Reading, Source},
+    answer::{Reading, Source},
 };
 
 /// The hourly run has come, or CloudTrail has to be asked about the server itself.
@@ -40,7 +40,7 @@ impl Calculated {
     pub(crate) fn reading(&self, instance: &InstanceId) -> Reading {
         let bounded = self.total.quality() == Quality::Bounded;
         Reading {
-            instance_id: InstanceText(instance.clone()),
+            instance_id: instance.clone(),
             state: Some(self.state.as_str()),
             minutes: self.total.minutes().as_f64(),
             timestamp: None,

@@ -4,14 +4,15 @@ use larder_lambda::event::{Fields, is_schedule, no_others, shown};
 use runtime_ledger::{
     InstanceId, InvalidInstanceId, InvalidMonth, Month, STATE_CHANGE, StateChange,
 };
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The most months of one history: the ledger keeps 400 days.
 const MOST: usize = 14;
 
 /// What has happened, or is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Fields")]
 pub enum Event {
     /// A server has changed its state.
     Changed(StateChange),
@@ -30,15 +31,10 @@ pub enum Event {
     Warm,
 }
 
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Fields::deserialize(deserializer)?;
-        Self::from_fields(fields).map_err(D::Error::custom)
-    }
-}
+impl TryFrom<Fields> for Event {
+    type Error = String;
 
-impl Event {
-    fn from_fields(fields: Fields) -> Result<Self, String> {
+    fn try_from(fields: Fields) -> Result<Self, String> {
         if fields.get("detail-type").and_then(Value::as_str) == Some(STATE_CHANGE) {
             let change = serde_json::from_value(Value::Object(fields));
             return change.map(Self::Changed).map_err(|error| error.to_string());

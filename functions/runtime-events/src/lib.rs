@@ -15,15 +15,19 @@ use larder::{Cache, Keyspace, Policy, Space};
 use larder_lambda::{Deadline, Error, ErrorKind, Function, Invocation, Kind as _};
 use metrique_writer::Entry;
 use runtime_ledger::{
-    InstanceId, Month, StateChange, ec2::Ec2, ledger::Ledger, lookup::Trail, servers::Servers,
+    InstanceId, Month, StateChange,
+    ec2::Ec2,
+    ledger::Ledger,
+    lookup::Trail,
+    servers::{CachedMinutes, Servers},
 };
 
-pub use answer::{Answer, History, Ignored, InstanceText, OfMonth, Reading, Source};
+pub use answer::{Answer, History, Ignored, OfMonth, Reading, Source};
 use calculate::Calculated;
 pub use config::Config;
 pub use event::Event;
 use popular::Reads;
-use read::Minutes;
+use read::reading;
 
 /// Kept of an invocation's time for an answer with what is cached, if computing takes too long.
 const FOR_THE_ANSWER: Duration = Duration::from_secs(2);
@@ -32,7 +36,7 @@ const APP: &str = "runtime-events";
 
 /// Minutes by server and month, so that one month's are never taken for another's. For as long as `CACHE_TTL_DEFAULT`
 /// says: the servers' table has them anew every hour.
-static MINUTES: Keyspace<(String, String), Minutes> =
+static MINUTES: Keyspace<(String, String), CachedMinutes> =
     Keyspace::new("minutes", 1, Policy::by_default());
 
 /// What one invocation counts.
@@ -53,7 +57,7 @@ pub struct App {
     ledger: Ledger,
     servers: Servers,
     cache: Cache,
-    minutes: Space<(String, String), Minutes>,
+    minutes: Space<(String, String), CachedMinutes>,
     reads: Reads,
 }
 
@@ -109,7 +113,7 @@ impl App {
                         .iter()
                         .map(|total| OfMonth::of(total, zone))
                         .collect(),
-                    instance_id: InstanceText(instance),
+                    instance_id: instance,
                 }))
             }
             Event::Warm => self.warm(now).await,
@@ -126,7 +130,7 @@ impl App {
         self.reads.count(instance);
         if let Some(cached) = self.cached(instance, now).await? {
             metrics.cached += 1;
-            return Ok(Answer::Minutes(cached.reading(instance, None)));
+            return Ok(Answer::Minutes(reading(&cached, instance, None)));
         }
         metrics.calculated += 1;
         let calculated = self.calculate(instance, None, now).await?;
@@ -182,7 +186,7 @@ impl App {
         match (cached, calculated) {
             (Some(cached), _) => {
                 metrics.cached += 1;
-                Ok(Answer::Minutes(cached.reading(instance, state)))
+                Ok(Answer::Minutes(reading(&cached, instance, state)))
             }
             (None, Some(calculated)) => {
                 metrics.calculated += 1;
@@ -194,7 +198,7 @@ impl App {
             (None, None) => {
                 metrics.ignored += 1;
                 Ok(Answer::Ignored(Ignored {
-                    instance_id: InstanceText(instance.clone()),
+                    instance_id: instance.clone(),
                     state: change.state.as_str(),
                     ignored: format!("it has not the tag {}", self.config.runtime.tag_key),
                 }))
@@ -212,7 +216,7 @@ impl App {
         if let Err(error) = self.servers.set(instance, minutes, now, create).await {
             tracing::warn!(%instance, %error, "The minutes could not be cached");
         }
-        let value = Minutes {
+        let value = CachedMinutes {
             minutes: minutes.as_f64(),
             at: now,
         };

@@ -5,31 +5,29 @@ use std::time::Duration;
 use jiff::Timestamp;
 use larder::{Load, Loaded};
 use larder_lambda::{Error, ErrorKind};
-use runtime_ledger::{InstanceId, Month, servers::age};
-use serde::{Deserialize, Serialize};
+use runtime_ledger::{
+    InstanceId, Month,
+    servers::{CachedMinutes, age},
+};
 
 use crate::{
     App,
-    answer::{InstanceText, Reading, Source},
+    answer::{Reading, Source},
 };
 
-/// A server's minutes and when they were computed.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Minutes {
-    pub(crate) minutes: f64,
-    pub(crate) at: Timestamp,
-}
-
-impl Minutes {
-    pub(crate) fn reading(&self, instance: &InstanceId, state: Option<&'static str>) -> Reading {
-        Reading {
-            instance_id: InstanceText(instance.clone()),
-            state,
-            minutes: self.minutes,
-            timestamp: Some(self.at),
-            source: Source::Cache,
-            upper: None,
-        }
+/// What is answered with `cached` minutes.
+pub(crate) fn reading(
+    cached: &CachedMinutes,
+    instance: &InstanceId,
+    state: Option<&'static str>,
+) -> Reading {
+    Reading {
+        instance_id: instance.clone(),
+        state,
+        minutes: cached.minutes,
+        timestamp: Some(cached.at),
+        source: Source::Cache,
+        upper: None,
     }
 }
 
@@ -39,7 +37,7 @@ impl App {
         &self,
         instance: &InstanceId,
         now: Timestamp,
-    ) -> Result<Option<Minutes>, Error> {
+    ) -> Result<Option<CachedMinutes>, Error> {
         let Some(mut cached) = self.at_hand(instance, now).await? else {
             return Ok(None);
         };
@@ -67,7 +65,7 @@ impl App {
         Ok(Some(cached))
     }
 
-    fn is_stale(&self, cached: &Minutes, now: Timestamp) -> bool {
+    fn is_stale(&self, cached: &CachedMinutes, now: Timestamp) -> bool {
         let limit = self.config.max_age.unwrap_or(Duration::MAX);
         age(cached.at, now) > limit
     }
@@ -77,19 +75,15 @@ impl App {
         &self,
         instance: &InstanceId,
         now: Timestamp,
-    ) -> Result<Option<Minutes>, Error> {
+    ) -> Result<Option<CachedMinutes>, Error> {
         let (servers, of) = (self.servers.clone(), instance.clone());
         let zone = self.config.runtime.zone.clone();
         let month = Month::of(now, &zone);
-        let load = async move |_: Load<Minutes>| {
+        let load = async move |_: Load<CachedMinutes>| {
             let found = servers.get(&of).await?;
             // What was computed in an earlier month is of that month.
             let found = found.filter(|it| Month::of(it.at, &zone) == month);
-            let minutes = found.map(|it| Minutes {
-                minutes: it.minutes,
-                at: it.at,
-            });
-            Ok::<_, runtime_ledger::TableError>(minutes.map_or(Loaded::Absent, Loaded::from))
+            Ok::<_, runtime_ledger::TableError>(found.map_or(Loaded::Absent, Loaded::from))
         };
         let got = self
             .minutes
