@@ -2,6 +2,7 @@
 
 mod account;
 pub mod catch_up;
+mod clients;
 mod described;
 pub mod ec2;
 mod instance;
@@ -18,13 +19,14 @@ mod total;
 mod trail;
 
 pub use account::{Account, Known, Looks};
+pub use clients::{Clients, NoClients, Region};
 pub use described::{Described, moment_in_reason};
 pub use instance::{InstanceId, InvalidInstanceId};
 pub use item::TableError;
 pub use month::{InvalidMonth, Month};
 pub use notification::{STATE_CHANGE, StateChange};
 pub use observation::{Observation, Power, State, Transition, UnknownState};
-pub use settings::{NoRegion, RuntimeSettings};
+pub use settings::RuntimeSettings;
 pub use timeline::{Span, Timeline};
 pub use total::{Minutes, Quality, Total};
 pub use trail::{EVENT_NAMES, InvalidRecord, MAX_RECORD, parse_record};

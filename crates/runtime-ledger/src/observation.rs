@@ -42,6 +42,12 @@ impl State {
         }
     }
 
+    /// Whether it goes, or is gone, for good.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use aws_types::SdkConfig;
 use jiff::tz::TimeZone;
 use larder_lambda::Settings;
 
@@ -43,9 +42,7 @@ impl RuntimeSettings {
             zone: zone.map(|Zone(zone)| zone)?,
         })
     }
-}
 
-impl RuntimeSettings {
     /// What to describe: servers, those among `ids` if there are any.
     #[must_use]
     pub fn servers<'a>(&'a self, ids: &'a [InstanceId]) -> Which<'a> {
@@ -54,21 +51,7 @@ impl RuntimeSettings {
             ids,
         }
     }
-
-    /// Where servers are: as set, or the Region of `aws`.
-    pub fn regions(&self, aws: &SdkConfig) -> Result<Vec<String>, NoRegion> {
-        if !self.regions.is_empty() {
-            return Ok(self.regions.clone());
-        }
-        let own = aws.region().ok_or(NoRegion)?;
-        Ok(vec![own.to_string()])
-    }
 }
-
-/// There is no Region.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("neither REGIONS nor AWS_REGION is set: name the Regions that servers are in")]
-pub struct NoRegion;
 
 struct Zone(TimeZone);
 

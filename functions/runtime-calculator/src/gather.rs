@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use runtime_ledger::{
-    Described, InstanceId, Month, Observation, State,
+    Described, InstanceId, Month, Observation, Region,
     catch_up::CaughtUp,
     ec2::{MOST_IDS, Which},
     ledger::MonthTotal,
 };
 
-use crate::{App, region::Region, server::Server};
+use crate::{App, server::Server};
 
 /// How many servers are looked back at, at a time.
 const AT_A_TIME: usize = 64;
@@ -23,22 +23,22 @@ pub(crate) struct Gathered {
     recorded: HashMap<InstanceId, Vec<Observation>>,
     /// Of the first month that is computed.
     first: HashMap<InstanceId, MonthTotal>,
-    /// Of the last.
-    last: HashMap<InstanceId, MonthTotal>,
+    /// Of the last, if that is another.
+    last: Option<HashMap<InstanceId, MonthTotal>>,
     /// Those that EC2 has forgotten since they were computed last.
     gone: Vec<InstanceId>,
 }
 
-impl Region {
+impl App {
     /// Reads what the ledger has of all servers.
     pub(crate) async fn gather(
         &self,
-        app: &App,
+        region: &Region,
         (first, last): (Month, Month),
         caught: &CaughtUp,
         (described, only, now): (Vec<Described>, &[InstanceId], Timestamp),
     ) -> anyhow::Result<Gathered> {
-        let zone = &app.config.runtime.zone;
+        let zone = &self.config.runtime.zone;
         let ids: Vec<_> = described.iter().map(|it| it.instance.clone()).collect();
         let mut gathered = Gathered {
             described: described
@@ -48,7 +48,7 @@ impl Region {
             ..Gathered::default()
         };
         let since = first.start(zone);
-        gathered.first = app.ledger.totals(&ids, first).await?;
+        gathered.first = self.ledger.totals(&ids, first).await?;
         // On the first run of all nobody has a total, and all that there is is read at once.
         let is_first = gathered.first.is_empty() && !ids.is_empty();
         let from = if is_first {
@@ -56,21 +56,19 @@ impl Region {
         } else {
             since
         };
-        gathered.recorded = app
+        gathered.recorded = self
             .ledger
-            .observations(&self.name, (from, now), None)
+            .observations(&region.name, (from, now), None)
             .await?;
         if !is_first {
-            self.look_back(app, &mut gathered, (caught.mark.from, since))
+            self.look_back(region, &mut gathered, (caught.mark.from, since))
                 .await?;
         }
-        if last == first {
-            gathered.last.clone_from(&gathered.first);
-        } else {
-            gathered.last = app.ledger.totals(&ids, last).await?;
+        if last != first {
+            gathered.last = Some(self.ledger.totals(&ids, last).await?);
         }
         if !is_first {
-            self.look_for_gone(app, &mut gathered, (first, last), (only, now))
+            self.look_for_gone(region, &mut gathered, (first, last), (only, now))
                 .await?;
         }
         Ok(gathered)
@@ -79,7 +77,7 @@ impl Region {
     /// Looks for servers that were computed before and have not been described now.
     async fn look_for_gone(
         &self,
-        app: &App,
+        region: &Region,
         gathered: &mut Gathered,
         (first, last): (Month, Month),
         (only, now): (&[InstanceId], Timestamp),
@@ -89,22 +87,14 @@ impl Region {
         let others = others.filter(|id| only.is_empty() || only.contains(id));
         let others: Vec<_> = others.cloned().collect();
         gathered
-            .last
-            .extend(app.ledger.totals(&others, last).await?);
-        if first != last {
-            // At a month's end some have a total of the earlier one alone.
-            gathered
-                .first
-                .extend(app.ledger.totals(&others, first).await?);
+            .first
+            .extend(self.ledger.totals(&others, first).await?);
+        if let Some(totals) = &mut gathered.last {
+            totals.extend(self.ledger.totals(&others, last).await?);
         }
         let open = others.into_iter().filter(|id| gathered.is_open(id));
-        let open: Vec<_> = open.collect();
-        for id in &open {
-            if let Some(total) = gathered.last.get(id).filter(|_| first == last) {
-                gathered.first.insert(id.clone(), total.clone());
-            }
-        }
-        self.sort_out(app, gathered, open, now).await
+        let open = open.collect();
+        self.sort_out(region, gathered, open, now).await
     }
 
     /// Of `open`, which have not the tag: those that EC2 does not describe at all are gone; those that it describes as terminated have
@@ -112,7 +102,7 @@ impl Region {
     /// in their totals.
     async fn sort_out(
         &self,
-        app: &App,
+        region: &Region,
         gathered: &mut Gathered,
         open: Vec<InstanceId>,
         now: Timestamp,
@@ -120,12 +110,12 @@ impl Region {
         let mut left = Vec::new();
         let mut there = HashSet::new();
         for ids in open.chunks(MOST_IDS) {
-            for described in self.ec2.describe(&Which { tag: None, ids }, now).await? {
+            for described in region.ec2.describe(&Which { tag: None, ids }, now).await? {
                 let id = described.instance.clone();
                 there.insert(id.clone());
-                if matches!(described.state, State::ShuttingDown | State::Terminated) {
+                if described.state.is_final() {
                     gathered.described.insert(id, described);
-                } else if let Some(total) = gathered.last.get(&id) {
+                } else if let Some(total) = gathered.newest().get(&id) {
                     let total = total.clone();
                     left.push((
                         id,
@@ -137,7 +127,7 @@ impl Region {
                 }
             }
         }
-        app.ledger.set_totals(&left).await?;
+        self.ledger.set_totals(&left).await?;
         gathered.gone = open;
         gathered.gone.retain(|id| !there.contains(id));
         Ok(())
@@ -146,7 +136,7 @@ impl Region {
     /// Reads the past of servers that are new here, and not because they were launched this month: they have got their tag.
     async fn look_back(
         &self,
-        app: &App,
+        region: &Region,
         gathered: &mut Gathered,
         range: (Timestamp, Timestamp),
     ) -> anyhow::Result<()> {
@@ -159,7 +149,7 @@ impl Region {
         for some in new.chunks(AT_A_TIME) {
             let past = some
                 .iter()
-                .map(|id| app.ledger.observations(&self.name, range, Some(id)));
+                .map(|id| self.ledger.observations(&region.name, range, Some(id)));
             for (id, of) in try_join_all(past).await?.into_iter().flatten() {
                 gathered.recorded.entry(id).or_default().extend(of);
             }
@@ -169,9 +159,14 @@ impl Region {
 }
 
 impl Gathered {
+    /// Totals of the last month.
+    fn newest(&self) -> &HashMap<InstanceId, MonthTotal> {
+        self.last.as_ref().unwrap_or(&self.first)
+    }
+
     /// What the ledger has of a server last.
     fn total(&self, id: &InstanceId) -> Option<&MonthTotal> {
-        self.last.get(id).or_else(|| self.first.get(id))
+        self.newest().get(id).or_else(|| self.first.get(id))
     }
 
     /// Whether something may still become of a server that is not described.

@@ -12,12 +12,11 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use larder_lambda::{Deadline, Error, ErrorKind, Function, Invocation};
 use metrique_writer::Entry;
-use runtime_ledger::{Month, ledger::Ledger, lookup::HORIZON, servers::Servers};
+use runtime_ledger::{Clients, Month, Region, ledger::Ledger, lookup::HORIZON, servers::Servers};
 
 pub use answer::{Answer, Counts};
 pub use config::Config;
 pub use event::Event;
-use region::Region;
 
 /// What one invocation counts.
 #[derive(Debug, Default, Entry)]
@@ -43,14 +42,16 @@ pub struct App {
 impl App {
     /// Makes the clients. None of them connects.
     pub fn new(config: Config, aws: &SdkConfig) -> anyhow::Result<Self> {
-        let regions = config.runtime.regions(aws)?;
-        let regions = regions.iter().map(|name| Region::new(aws, name));
-        let dynamodb = aws_sdk_dynamodb::Client::new(aws);
+        let Clients {
+            regions,
+            ledger,
+            servers,
+        } = Clients::new(&config.runtime, aws)?;
         Ok(Self {
-            regions: regions.collect::<Result<_, _>>()?,
-            ledger: Ledger::new(dynamodb.clone(), &config.runtime.ledger_table),
-            servers: Servers::new(dynamodb, &config.runtime.servers_table),
             config,
+            regions,
+            ledger,
+            servers,
         })
     }
 
@@ -63,7 +64,7 @@ impl App {
     ) -> Result<Counts, Error> {
         self.check(event, now)?;
         let regions = self.regions.iter();
-        let outcomes = regions.map(|region| region.calculate(self, event, now, deadline));
+        let outcomes = regions.map(|region| self.calculate_in(region, event, now, deadline));
         let outcomes = join_all(outcomes).await;
         let (mut counts, mut first) = (Counts::default(), None);
         for (region, outcome) in self.regions.iter().zip(outcomes) {

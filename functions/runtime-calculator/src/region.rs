@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-use aws_types::SdkConfig;
 use futures_util::{StreamExt as _, future::join, stream};
 use jiff::Timestamp;
 use larder_lambda::Deadline;
 use runtime_ledger::{
-    InstanceId, Month, Transition,
+    InstanceId, Month, Region, Transition,
     catch_up::{CaughtUp, OVERLAP, catch_up},
-    ec2::Ec2,
     ledger::MonthTotal,
-    lookup::{HORIZON, Trail},
+    lookup::HORIZON,
 };
 use tokio::time::Instant;
 
 use crate::{
     App, Counts, Event,
-    server::{Plan, Server, Written},
+    server::{Calendar, Plan, Server, Written},
 };
 
 /// How many servers are written at a time.
@@ -27,14 +25,6 @@ const KEPT_AT_ONCE: usize = 500;
 /// Kept for writing what was found out, of the time that an invocation has.
 const FOR_WRITING: u32 = 2;
 
-/// A Region and its clients.
-#[derive(Debug)]
-pub(crate) struct Region {
-    pub(crate) name: String,
-    trail: Trail,
-    pub(crate) ec2: Ec2,
-}
-
 /// A Region's calculation has failed.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -42,26 +32,18 @@ pub(crate) struct Failed {
     pub(crate) counts: Counts,
 }
 
-impl Region {
-    pub(crate) fn new(aws: &SdkConfig, name: &str) -> anyhow::Result<Self> {
-        Ok(Self {
-            name: name.to_owned(),
-            trail: Trail::new(aws, name),
-            ec2: Ec2::new(aws, name)?,
-        })
-    }
-
+impl App {
     /// Computes what `event` asks for, of the servers that are here.
-    pub(crate) async fn calculate(
+    pub(crate) async fn calculate_in(
         &self,
-        app: &App,
+        region: &Region,
         event: &Event,
         now: Timestamp,
         deadline: &Deadline,
     ) -> Result<Counts, Failed> {
         let mut counts = Counts::default();
         let done = self
-            .try_calculate(app, event, (now, deadline), &mut counts)
+            .try_calculate(region, event, (now, deadline), &mut counts)
             .await;
         done.map_err(|error| {
             // That of none is known how many there are does not make it no error.
@@ -74,20 +56,20 @@ impl Region {
 
     async fn try_calculate(
         &self,
-        app: &App,
+        region: &Region,
         event: &Event,
         (now, deadline): (Timestamp, &Deadline),
         counts: &mut Counts,
     ) -> anyhow::Result<()> {
-        let runtime = &app.config.runtime;
+        let runtime = &self.config.runtime;
         let which = runtime.servers(&event.instances);
         let time = Instant::now() + deadline.time_to_work() / FOR_WRITING;
         // Both to their end: what CloudTrail said is kept, whatever EC2 says.
         let (described, caught) = join(
-            self.ec2.describe(&which, now),
+            region.ec2.describe(&which, now),
             catch_up(
-                (&self.trail, &app.ledger),
-                &self.name,
+                (&region.trail, &self.ledger),
+                &region.name,
                 (now - HORIZON, now),
                 time,
             ),
@@ -95,14 +77,14 @@ impl Region {
         .await;
         let (described, caught) = (described?, caught?);
         counts.lookups = caught.pages;
-        let months = months(app, event, &caught, now);
+        let months = months(self, event, &caught, now);
         let Some((first, last)) = months.first().zip(months.last()) else {
             return Ok(());
         };
         counts.total_servers = described.len();
         if !caught.covers(first.start(&runtime.zone).max(now - HORIZON)) {
             tracing::warn!(
-                region = self.name,
+                region = region.name,
                 "Not all events are known yet: the next run goes on"
             );
             counts.pending = described.len();
@@ -110,7 +92,7 @@ impl Region {
         }
         let gathered = self
             .gather(
-                app,
+                region,
                 (*first, *last),
                 &caught,
                 (described, &event.instances, now),
@@ -119,9 +101,12 @@ impl Region {
         let servers = gathered.servers(&event.instances, caught.mark.from);
         counts.total_servers = servers.len();
         let plan = Plan {
-            app,
-            region: &self.name,
-            months: &months,
+            app: self,
+            region: &region.name,
+            months: months
+                .iter()
+                .map(|month| Calendar::of(*month, &runtime.zone))
+                .collect(),
             cached: event.month.is_none(),
             now,
             since: caught.mark.from.max(first.start(&runtime.zone)),
@@ -129,7 +114,7 @@ impl Region {
         };
         self.write(&plan, servers, deadline, counts).await?;
         if event.instances.is_empty() && event.month.is_none() && counts.pending == 0 {
-            self.close(app, &caught, now).await?;
+            self.close(region, &caught, now).await?;
         }
         Ok(())
     }
@@ -168,21 +153,26 @@ impl Region {
                 Written::Late => counts.pending += 1,
             }
             if found.totals.len() >= KEPT_AT_ONCE {
-                found.keep(self, plan.app).await?;
+                found.keep(plan).await?;
             }
         }
-        found.keep(self, plan.app).await
+        found.keep(plan).await
     }
 
     /// Makes the months final that ended long enough ago.
-    async fn close(&self, app: &App, caught: &CaughtUp, now: Timestamp) -> anyhow::Result<()> {
-        let zone = &app.config.runtime.zone;
+    async fn close(
+        &self,
+        region: &Region,
+        caught: &CaughtUp,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let zone = &self.config.runtime.zone;
         let closed = Month::of(now - OVERLAP, zone).previous();
         if closed > caught.mark.closed {
             let mut mark = caught.mark.clone();
             mark.closed = closed;
-            app.ledger
-                .set_watermark(&self.name, Some(&caught.mark), &mark)
+            self.ledger
+                .set_watermark(&region.name, Some(&caught.mark), &mark)
                 .await?;
         }
         Ok(())
@@ -217,9 +207,9 @@ struct Found {
 
 impl Found {
     /// Keeps it. What will not be said again comes first: totals can be computed anew.
-    async fn keep(&mut self, region: &Region, app: &App) -> anyhow::Result<()> {
-        app.ledger.record(&region.name, &self.news).await?;
-        app.ledger.set_totals(&self.totals).await?;
+    async fn keep(&mut self, plan: &Plan<'_>) -> anyhow::Result<()> {
+        plan.app.ledger.record(plan.region, &self.news).await?;
+        plan.app.ledger.set_totals(&self.totals).await?;
         *self = Self::default();
         Ok(())
     }

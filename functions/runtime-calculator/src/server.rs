@@ -3,7 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 use runtime_ledger::{
     Account, Described, InstanceId, Known, Looks, Minutes, Month, Observation, Power, Quality,
-    State, Total, Transition, ledger::MonthTotal, servers::Written as InTable,
+    Total, Transition, ledger::MonthTotal, servers::Written as InTable,
 };
 
 use crate::App;
@@ -12,7 +12,7 @@ use crate::App;
 pub(crate) struct Plan<'a> {
     pub(crate) app: &'a App,
     pub(crate) region: &'a str,
-    pub(crate) months: &'a [Month],
+    pub(crate) months: Vec<Calendar>,
     /// Whether the last of the months is the present one, which the servers' table has.
     pub(crate) cached: bool,
     pub(crate) now: Timestamp,
@@ -20,6 +20,23 @@ pub(crate) struct Plan<'a> {
     pub(crate) since: Timestamp,
     /// From when on CloudTrail was asked.
     pub(crate) covered: Timestamp,
+}
+
+/// A month, and when its days begin: for thousands of servers the calendar is looked at once.
+pub(crate) struct Calendar {
+    month: Month,
+    start: Timestamp,
+    days: Vec<Timestamp>,
+}
+
+impl Calendar {
+    pub(crate) fn of(month: Month, zone: &TimeZone) -> Self {
+        Self {
+            month,
+            start: month.start(zone),
+            days: month.days(zone).collect(),
+        }
+    }
 }
 
 /// A server, with all that is known of it.
@@ -55,7 +72,6 @@ impl Server {
 
     /// Computes its minutes and writes those of the present month to the servers' table.
     pub(crate) async fn write(mut self, plan: &Plan<'_>) -> Written {
-        let zone = &plan.app.config.runtime.zone;
         let known = Known {
             recorded: std::mem::take(&mut self.recorded),
             since: plan.since,
@@ -66,11 +82,11 @@ impl Server {
         };
         let now = self.described.as_ref().map_or(plan.now, |it| it.at);
         let account = Account::of(known, now);
-        let totals = totals(&account, plan, zone);
-        let Some(last) = totals.last().map(|of| of.total.clone()) else {
+        let totals = totals(&account, plan);
+        let Some((minutes, quality)) = totals.last().map(|of| (of.total.minutes(), of.quality()))
+        else {
             return Written::Late;
         };
-        let minutes = last.minutes();
         let is_written = !plan.cached || self.cache(minutes, plan).await;
         // Whoever finds the same out again writes the same item.
         let of = |observed: Observation| {
@@ -93,16 +109,13 @@ impl Server {
                 .into_iter()
                 .map(|total| (self.id.clone(), total))
                 .collect(),
-            is_bounded: last.quality() == Quality::Bounded,
+            is_bounded: quality == Quality::Bounded,
         })
     }
 
     /// Writes the minutes of the present month to the servers' table, unless something newer is there; whether that went well.
     async fn cache(&self, minutes: Minutes, plan: &Plan<'_>) -> bool {
-        let ended = self
-            .described
-            .as_ref()
-            .is_none_or(|it| matches!(it.state, State::ShuttingDown | State::Terminated));
+        let ended = self.described.as_ref().is_none_or(|it| it.state.is_final());
         // Dated by the beginning of the run, which is in the month that was computed.
         let at = plan.now;
         match plan.app.servers.set(&self.id, minutes, at, !ended).await {
@@ -127,16 +140,13 @@ impl Server {
 }
 
 /// Its totals of all months.
-fn totals(account: &Account, plan: &Plan<'_>, zone: &TimeZone) -> Vec<MonthTotal> {
-    let of = |month: &Month| {
-        let start = month.start(zone);
-        MonthTotal {
-            month: *month,
-            total: Total::of(&account.timeline, *month, zone),
-            opening: account.timeline.at(start).map(|power| (start, power)),
-            looks: account.looks,
-            left: false,
-        }
+fn totals(account: &Account, plan: &Plan<'_>) -> Vec<MonthTotal> {
+    let of = |Calendar { month, start, days }: &Calendar| MonthTotal {
+        month: *month,
+        total: Total::between(&account.timeline, days),
+        opening: account.timeline.at(*start).map(|power| (*start, power)),
+        looks: account.looks,
+        left: false,
     };
     plan.months.iter().map(of).collect()
 }

@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use larder_lambda::{Error, ErrorKind, Kind as _};
 use runtime_ledger::{
-    Account, Described, InstanceId, Known, Month, Power, Quality, State, Total,
+    Account, Described, InstanceId, Known, Month, Power, Quality, Region, State, Total,
     catch_up::OVERLAP,
     ec2::Which,
     ledger::{MonthTotal, Watermark},
@@ -13,7 +13,7 @@ use runtime_ledger::{
 };
 
 use crate::{
-    App, Region,
+    App,
     answer::{Reading, Source},
 };
 
@@ -34,7 +34,7 @@ pub(crate) struct Calculated {
 impl Calculated {
     /// Whether it is gone for good.
     pub(crate) const fn is_over(&self) -> bool {
-        matches!(self.state, State::ShuttingDown | State::Terminated)
+        self.state.is_final()
     }
 
     pub(crate) fn reading(&self, instance: &InstanceId) -> Reading {

@@ -15,10 +15,8 @@ use larder::{Cache, Keyspace, Policy, Space};
 use larder_lambda::{Deadline, Error, ErrorKind, Function, Invocation, Kind as _};
 use metrique_writer::Entry;
 use runtime_ledger::{
-    InstanceId, Month, StateChange,
-    ec2::Ec2,
+    Clients, InstanceId, Month, Region, StateChange,
     ledger::Ledger,
-    lookup::Trail,
     servers::{CachedMinutes, Servers},
 };
 
@@ -61,32 +59,19 @@ pub struct App {
     reads: Reads,
 }
 
-/// A Region and its clients.
-#[derive(Debug)]
-struct Region {
-    name: String,
-    trail: Trail,
-    ec2: Ec2,
-}
-
 impl App {
     /// Makes the clients and the cache. None of them connects.
     pub fn new(config: Config, aws: &SdkConfig) -> anyhow::Result<Self> {
-        let regions = config.runtime.regions(aws)?;
-        let regions = regions.into_iter().map(|name| {
-            Ok::<_, anyhow::Error>(Region {
-                trail: Trail::new(aws, &name),
-                ec2: Ec2::new(aws, &name)?,
-                name,
-            })
-        });
-        let regions = regions.collect::<Result<_, _>>()?;
+        let Clients {
+            regions,
+            ledger,
+            servers,
+        } = Clients::new(&config.runtime, aws)?;
         let cache = config.cache.builder(APP, None)?.build();
-        let dynamodb = aws_sdk_dynamodb::Client::new(aws);
         Ok(Self {
             regions,
-            ledger: Ledger::new(dynamodb.clone(), &config.runtime.ledger_table),
-            servers: Servers::new(dynamodb, &config.runtime.servers_table),
+            ledger,
+            servers,
             minutes: cache.space(&MINUTES),
             cache,
             reads: Reads::default(),
