@@ -1,6 +1,6 @@
 //! The source: one conditional GET for metadata, one streamed GET for a binary.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use reqwest::{
@@ -8,20 +8,14 @@ use reqwest::{
     header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION},
     redirect::{Attempt, Policy},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use url::Url;
 
 use crate::{error::Error, invalid_metadata::InvalidMetadata, metadata};
 
-const CONNECT: Duration = Duration::from_secs(2);
 /// For one try at the metadata, answer and all: a few hundred bytes from a CDN. A socket that died
 /// while the environment was frozen shows itself only by silence, so this is also what finding that
 /// out costs.
 const METADATA: Duration = Duration::from_secs(4);
-/// Between two pieces of a download; how long the whole may take is the caller's to say.
-const SILENCE: Duration = Duration::from_secs(10);
-/// Idle connections are given up before the other side's usual 60 s are over.
-const IDLE: Duration = Duration::from_secs(50);
 const REDIRECTS: usize = 3;
 
 /// What the source said to a conditional request.
@@ -43,27 +37,11 @@ pub(crate) struct Http {
 impl Http {
     /// Connects to nothing yet.
     pub(crate) fn new() -> Result<Self, Error> {
-        let roots = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.into(),
-        };
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        let client = larder_lambda::http_client()
             .map_err(|error| Error::Setup {
                 source: error.into(),
             })?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = Client::builder()
-            .user_agent(concat!("larder/", env!("CARGO_PKG_VERSION")))
-            .tls_backend_preconfigured(tls)
             .redirect(Policy::custom(within_one_origin))
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .pool_idle_timeout(IDLE)
-            // A request that is tried again must not find a second socket that died in the same
-            // freeze.
-            .pool_max_idle_per_host(1)
             .build()
             .map_err(|error| Error::Setup {
                 source: error.into(),

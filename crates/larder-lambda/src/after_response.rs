@@ -20,6 +20,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::future::join_all;
 use lambda_extension::{Extension, LambdaEvent, NextEvent, service_fn};
 use lambda_runtime::{Error as BoxError, LambdaInvocation};
 use tokio::sync::watch;
@@ -98,7 +99,7 @@ impl AfterResponse {
 
     /// Does what was left for after the response to `request_id`, for at most `time`.
     async fn work_for(&self, request_id: &str, time: Duration) {
-        let in_order = async |undone: &AtomicUsize| {
+        let working = async |undone: &AtomicUsize| {
             let _working = self.working.read().await;
             let ours = {
                 let mut queue = locked(&self.queue);
@@ -107,17 +108,17 @@ impl AfterResponse {
             };
             do_all(ours, undone).await;
         };
-        within(time, in_order).await;
+        within(time, working).await;
     }
 
     /// Does what is left of all requests, for at most `time`, once nobody else works any more.
     pub(crate) async fn drain(&self, time: Duration) {
-        let in_order = async |undone: &AtomicUsize| {
+        let working = async |undone: &AtomicUsize| {
             let _working = self.working.write().await;
             let queue = std::mem::take(&mut *locked(&self.queue));
             do_all(queue.into_iter().map(|(_, work)| work).collect(), undone).await;
         };
-        within(time, in_order).await;
+        within(time, working).await;
     }
 
     /// Registers the extension, which has to happen before the runtime asks for its first event,
@@ -158,13 +159,14 @@ impl AfterResponse {
     }
 }
 
-/// Does one after the other, and counts down what is not done yet.
+/// Does all of it at once, so that nothing waits for what takes long, and counts down what is not done yet.
 async fn do_all(queued: Vec<Work>, undone: &AtomicUsize) {
     undone.store(queued.len(), Ordering::Relaxed);
-    for work in queued {
+    let all = queued.into_iter().map(|work| async {
         work.await;
         undone.fetch_sub(1, Ordering::Relaxed);
-    }
+    });
+    join_all(all).await;
 }
 
 /// Gives `working` some time. What is not done by then is dropped, and said to be.
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_past_the_deadline_is_dropped_and_the_queue_is_empty_after() {
+    async fn work_past_the_deadline_is_dropped_and_holds_up_nothing_else() {
         let (after, done) = (
             AfterResponse::new(Worker::Extension),
             Arc::new(AtomicUsize::new(0)),
@@ -295,9 +297,9 @@ mod tests {
         after.push("only", count(&done));
 
         after.drain(Duration::from_millis(20)).await;
-        assert_eq!(done.load(Ordering::Relaxed), 1);
+        assert_eq!(done.load(Ordering::Relaxed), 2);
         after.drain(Duration::from_millis(20)).await;
-        assert_eq!(done.load(Ordering::Relaxed), 1);
+        assert_eq!(done.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

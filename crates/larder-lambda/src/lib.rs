@@ -7,14 +7,18 @@ mod cache;
 mod deadline;
 mod error;
 pub mod event;
+#[cfg(feature = "http")]
+mod http;
 mod logs;
 mod metrics;
 mod run;
 mod settings;
 
 #[cfg(feature = "aws")]
-pub use aws::{aws_config, aws_config_loader};
+pub use aws::{Call, NotSet, ParameterError, Parameters, Refused, aws_config, aws_config_loader};
 pub use deadline::{Deadline, RESERVE, UNKNOWN_TIME_LEFT};
 pub use error::{Error, ErrorKind, Kind};
+#[cfg(feature = "http")]
+pub use http::http_client;
 pub use run::{Function, Invocation, run};
 pub use settings::{InvalidSettings, Settings, environment};

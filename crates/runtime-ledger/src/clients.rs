@@ -2,13 +2,7 @@
 
 use aws_types::SdkConfig;
 
-use crate::{
-    ec2::{Ec2, Ec2Error},
-    ledger::Ledger,
-    lookup::Trail,
-    servers::Servers,
-    settings::RuntimeSettings,
-};
+use crate::{ec2::Ec2, ledger::Ledger, lookup::Trail, servers::Servers, settings::RuntimeSettings};
 
 /// Clients of everything that tells of servers, and of what is kept of them.
 #[derive(Debug)]
@@ -41,7 +35,7 @@ pub enum NoClients {
     NoRegion,
     /// The client of EC2 lacks something.
     #[error(transparent)]
-    Ec2(#[from] Ec2Error),
+    Ec2(#[from] larder_lambda::NotSet),
 }
 
 impl Clients {
@@ -63,7 +57,7 @@ impl Clients {
 }
 
 impl Region {
-    fn new(name: String, aws: &SdkConfig) -> Result<Self, Ec2Error> {
+    fn new(name: String, aws: &SdkConfig) -> Result<Self, larder_lambda::NotSet> {
         Ok(Self {
             trail: Trail::new(aws, &name),
             ec2: Ec2::new(aws, &name)?,

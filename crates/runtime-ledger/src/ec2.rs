@@ -1,48 +1,24 @@
 //! The port to EC2: `DescribeInstances`, and nothing else of it.
 //!
-//! `aws-sdk-ec2` takes minutes and 8 GiB to compile (docs/adr/0004), so this is a client of that one operation over the
-//! SDK's own runtime: its HTTP client, signing, retries and timeouts. Format: "Amazon EC2 API Reference",
-//! `DescribeInstances`, version 2016-11-15.
+//! `aws-sdk-ec2` takes minutes and 8 GiB to compile (docs/adr/0004), so this is a [call](Call) of that one operation.
+//! Format: "Amazon EC2 API Reference", `DescribeInstances`, version 2016-11-15.
 
 mod xml;
 
 use std::time::{Duration, Instant};
 
-use aws_runtime::{
-    auth::sigv4::{SCHEME_ID, SigV4AuthScheme},
-    auth::{SigV4OperationSigningConfig, SigningOptions},
-    retries::classifiers::AwsErrorCodeClassifier,
-};
-use aws_smithy_runtime::client::{
-    orchestrator::operation::Operation,
-    retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier},
-};
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        auth::{
-            AuthSchemeOptionResolverParams, SharedAuthScheme, SharedAuthSchemeOptionResolver,
-            static_resolver::StaticAuthSchemeOptionResolver,
-        },
         orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
         result::SdkError,
-        runtime_components::RuntimeComponentsBuilder,
-        runtime_plugin::StaticRuntimePlugin,
     },
 };
-use aws_smithy_types::{
-    body::SdkBody,
-    config_bag::Layer,
-    error::{ErrorMetadata, metadata::ProvideErrorMetadata},
-    retry::RetryConfig,
-    timeout::TimeoutConfig,
-};
-use aws_types::{
-    SdkConfig, SigningName,
-    region::{Region, SigningRegion},
-    service_config::ServiceConfigKey,
-};
+use aws_smithy_types::body::SdkBody;
+use aws_types::SdkConfig;
 use jiff::Timestamp;
+use larder_lambda::{Call, NotSet, Refused};
 use url::form_urlencoded::Serializer;
 
 pub use self::xml::{MAX_ANSWER, parse_answer, parse_refusal};
@@ -56,6 +32,15 @@ pub const MOST_IDS: usize = 200;
 const PAGE: &str = "500";
 /// More pages than any account has instances for: whoever goes on for ever is not believed.
 const MAX_PAGES: usize = 1_000;
+
+/// A page is longer than what other calls answer.
+const DESCRIBE_INSTANCES: Call = Call {
+    service: "EC2",
+    host: "ec2",
+    operation: "DescribeInstances",
+    attempt: Duration::from_secs(20),
+    all: Duration::from_mins(1),
+};
 
 /// A client of EC2 in one Region.
 #[derive(Clone, Debug)]
@@ -85,9 +70,6 @@ pub struct Page {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Ec2Error {
-    /// The client's settings lack something.
-    #[error("EC2 cannot be asked: {0} is not set")]
-    NotSet(&'static str),
     /// The call failed.
     #[error("DescribeInstances failed")]
     Call(#[source] Box<SdkError<Refused, HttpResponse>>),
@@ -101,27 +83,9 @@ impl Ec2Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::NotSet(_) | Self::Endless => false,
-            Self::Call(error) => error.as_service_error().is_none_or(|refused| {
-                let code = refused.code().unwrap_or_default();
-                code.contains("LimitExceeded") || code.contains("Throttl") || refused.status >= 500
-            }),
+            Self::Endless => false,
+            Self::Call(error) => error.as_service_error().is_none_or(Refused::is_transient),
         }
-    }
-}
-
-/// EC2 has answered an error.
-#[derive(Debug, thiserror::Error)]
-#[error("{status} {}: {}", .meta.code().unwrap_or("without a code"), .meta.message().unwrap_or("without a message"))]
-pub struct Refused {
-    /// The HTTP status.
-    status: u16,
-    meta: ErrorMetadata,
-}
-
-impl ProvideErrorMetadata for Refused {
-    fn meta(&self) -> &ErrorMetadata {
-        &self.meta
     }
 }
 
@@ -131,33 +95,8 @@ struct Asked(String);
 
 impl Ec2 {
     /// In `region`, with the credentials, endpoint, timeouts and retries of `config`.
-    pub fn new(config: &SdkConfig, region: &str) -> Result<Self, Ec2Error> {
-        let url = endpoint(config, region);
-        let retries = config.retry_config().cloned();
-        let mut describe = Operation::builder()
-            .service_name("EC2")
-            .operation_name("DescribeInstances")
-            .endpoint_url(&url)
-            .standard_retry(&retries.unwrap_or_else(RetryConfig::standard))
-            .timeout_config(timeouts())
-            .retry_classifier(TransientErrorClassifier::<Refused>::new())
-            .retry_classifier(AwsErrorCodeClassifier::<Refused>::new())
-            .retry_classifier(HttpStatusCodeClassifier::default())
-            .runtime_plugin(signing(config, region)?)
-            .with_connection_poisoning();
-        if let Some(client) = config.http_client() {
-            describe = describe.http_client(client);
-        }
-        if let Some(sleep) = config.sleep_impl() {
-            describe = describe.sleep_impl(sleep);
-        }
-        if let Some(time) = config.time_source() {
-            describe = describe.time_source(time);
-        }
-        if let Some(version) = config.behavior_version() {
-            describe = describe.behavior_version(version);
-        }
-        let describe = describe.serializer(request).deserializer(answer).build();
+    pub fn new(config: &SdkConfig, region: &str) -> Result<Self, NotSet> {
+        let describe = DESCRIBE_INSTANCES.operation((config, region), request, answer)?;
         Ok(Self { describe })
     }
 
@@ -184,57 +123,6 @@ impl Ec2 {
         }
         Err(Ec2Error::Endless)
     }
-}
-
-/// A page is longer than what other calls answer.
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .operation_attempt_timeout(Duration::from_secs(20))
-        .operation_timeout(Duration::from_mins(1))
-        .build()
-}
-
-/// Where EC2 is: where the standard variables say, or where it is by itself.
-fn endpoint(config: &SdkConfig, region: &str) -> String {
-    let key = ServiceConfigKey::builder()
-        .service_id("EC2")
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build();
-    let own = key
-        .ok()
-        .and_then(|key| config.service_config()?.load_config(key));
-    let set = own.or_else(|| config.endpoint_url().map(str::to_owned));
-    set.unwrap_or_else(|| {
-        let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-        format!("https://ec2.{region}.amazonaws.com{suffix}")
-    })
-}
-
-/// Signature version 4, by the credentials of `config`.
-fn signing(config: &SdkConfig, region: &str) -> Result<StaticRuntimePlugin, Ec2Error> {
-    let credentials = config.credentials_provider();
-    let credentials = credentials.ok_or(Ec2Error::NotSet("a provider of credentials"))?;
-    let mut layer = Layer::new("signing");
-    layer.store_put(AuthSchemeOptionResolverParams::new(()));
-    layer.store_put(SigV4OperationSigningConfig {
-        region: Some(SigningRegion::from(Region::new(region.to_owned()))),
-        region_set: None,
-        name: Some(SigningName::from_static("ec2")),
-        signing_options: SigningOptions::default(),
-    });
-    let options = StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]);
-    let mut components = RuntimeComponentsBuilder::new("signing")
-        .with_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(options)))
-        .with_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()))
-        .with_identity_resolver(SCHEME_ID, credentials);
-    if let Some(cache) = config.identity_cache() {
-        components = components.with_identity_cache(Some(cache));
-    }
-    Ok(StaticRuntimePlugin::new()
-        .with_config(layer.freeze())
-        .with_runtime_components(components))
 }
 
 fn form(which: &Which<'_>, next: Option<&str>) -> String {
@@ -292,10 +180,10 @@ fn answer(response: &HttpResponse) -> Result<Page, OrchestratorError<Refused>> {
         return parse_answer(bytes, Timestamp::UNIX_EPOCH).map_err(OrchestratorError::other);
     }
     let (code, message) = parse_refusal(bytes).unwrap_or_default();
-    Err(OrchestratorError::operation(Refused {
-        status: response.status().as_u16(),
-        meta: ErrorMetadata::builder().code(code).message(message).build(),
-    }))
+    let status = response.status().as_u16();
+    Err(OrchestratorError::operation(Refused::new(
+        status, code, message,
+    )))
 }
 
 #[cfg(test)]

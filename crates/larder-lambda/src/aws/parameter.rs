@@ -1,0 +1,165 @@
+//! Secrets in AWS Systems Manager: `GetParameter`, and nothing else of it.
+//!
+//! Format: "AWS Systems Manager API Reference", `GetParameter`, over the awsJson 1.1 protocol.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
+        result::SdkError,
+    },
+};
+use aws_smithy_types::{body::SdkBody, error::metadata::ProvideErrorMetadata as _};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::call::{Call, NotSet, Refused};
+
+/// A parameter is small, and whoever waits for it waits for more.
+const GET_PARAMETER: Call = Call {
+    service: "SSM",
+    host: "ssm",
+    operation: "GetParameter",
+    attempt: Duration::from_secs(3),
+    all: Duration::from_secs(8),
+};
+
+/// A client of the parameter store.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    get: Operation<String, Value, Refused>,
+}
+
+/// A parameter could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParameterError {
+    /// There is none of this name.
+    #[error("there is no parameter {0} in this Region: put it there, as a SecureString")]
+    Missing(String),
+    /// The call failed.
+    #[error("the parameter {name} cannot be read")]
+    Call {
+        /// Which one.
+        name: String,
+        /// Why.
+        source: Box<SdkError<Refused, HttpResponse>>,
+    },
+}
+
+/// A parameter's value, which may be a secret.
+#[derive(Debug)]
+struct Value(SecretString);
+
+impl Parameters {
+    /// In the Region of `config`, with its credentials. Connects to nothing yet.
+    pub fn new(config: &SdkConfig) -> Result<Self, NotSet> {
+        let region = config.region().ok_or(NotSet("AWS_REGION"))?;
+        let get = GET_PARAMETER.operation((config, region.as_ref()), request, answer)?;
+        Ok(Self { get })
+    }
+
+    /// The value of the parameter `name`, decrypted.
+    pub async fn get(&self, name: &str) -> Result<SecretString, ParameterError> {
+        let asked = json!({ "Name": name, "WithDecryption": true });
+        let got = self.get.invoke(asked.to_string()).await;
+        got.map(|value| value.0).map_err(|error| {
+            let code = error.as_service_error().and_then(|refused| refused.code());
+            match code {
+                Some("ParameterNotFound") => ParameterError::Missing(name.to_owned()),
+                _ => ParameterError::Call {
+                    name: name.to_owned(),
+                    source: Box::new(error),
+                },
+            }
+        })
+    }
+}
+
+fn request(body: String) -> Result<HttpRequest, BoxError> {
+    let request = http::Request::builder()
+        .method(http::Method::POST)
+        .uri("/")
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", "AmazonSSM.GetParameter")
+        .header("content-length", body.len())
+        .body(SdkBody::from(body))?;
+    Ok(request.try_into()?)
+}
+
+fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<Refused>> {
+    let bytes = response.body().bytes().unwrap_or_default();
+    if response.status().is_success() {
+        return parse(bytes).map_err(|error| {
+            // serde_json's own words may quote what it read.
+            let at = format!("line {} column {}", error.line(), error.column());
+            OrchestratorError::other(format!("the answer of GetParameter is none: {at}"))
+        });
+    }
+    let (code, message) = parse_refusal(bytes);
+    let status = response.status().as_u16();
+    Err(OrchestratorError::operation(Refused::new(
+        status, code, message,
+    )))
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        parameter: Parameter,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Parameter {
+        value: String,
+    }
+    let answer: Answer = serde_json::from_slice(bytes)?;
+    Ok(Value(answer.parameter.value.into()))
+}
+
+/// `{"__type":"…#ParameterNotFound","message":"…"}`, with an `M` where the service feels like it.
+fn parse_refusal(bytes: &[u8]) -> (String, String) {
+    let body: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str);
+    let code = text("__type").unwrap_or_default();
+    let code = code.rsplit('#').next().unwrap_or_default();
+    let message = text("message").or_else(|| text("Message"));
+    (
+        code.to_owned(),
+        crate::event::shown(message.unwrap_or_default()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_read_and_never_shown() {
+        let value = parse(
+            br#"{"Parameter":{"Name":"/a","Type":"SecureString","Value":"hunter2","Version":1}}"#,
+        )
+        .unwrap();
+        assert_eq!(value.0.expose_secret(), "hunter2");
+        assert!(!format!("{value:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_refusal_is_told_by_its_code() {
+        let refusal = br#"{"__type":"com.amazonaws.ssm#ParameterNotFound","message":"Parameter /a not found."}"#;
+        let (code, message) = parse_refusal(refusal);
+        assert_eq!(
+            (code.as_str(), message.as_str()),
+            ("ParameterNotFound", "Parameter /a not found.")
+        );
+        assert_eq!(parse_refusal(b"<html>"), (String::new(), String::new()));
+    }
+}
