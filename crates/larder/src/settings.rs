@@ -210,6 +210,13 @@ impl CacheSettings {
         self.enabled
     }
 
+    /// Whether there is to be the tier of this name, as `CACHE_BACKEND` has it, if this program and the other settings have it.
+    #[must_use]
+    pub fn names(&self, tier: &str) -> bool {
+        let named = |backend: &Backend| format!("{backend:?}").to_lowercase() == tier;
+        self.enabled && self.backends.iter().any(named)
+    }
+
     /// Sets up the cache of the application `app`, with all its tiers in their order. `s3` is the tier of a
     /// bucket, for a function that has one: it comes last, or where `CACHE_BACKEND` names it.
     pub fn builder(

@@ -97,6 +97,7 @@ impl Bucket {
             .put_object()
             .bucket(&self.name)
             .key(name)
+            .content_type(content_type(name))
             .set_metadata(Some(object.metadata.clone()))
             .body(ByteStream::from(object.body.clone()));
         let request = match there {
@@ -118,6 +119,15 @@ impl Bucket {
             .await
             .map(drop)
             .map_err(|error| sdk_error(&error))
+    }
+}
+
+/// What a browser makes of an object, by its name: people look at them.
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.') {
+        Some((_, "json")) => "application/json",
+        Some((_, "b64" | "txt")) => "text/plain",
+        _ => "application/octet-stream",
     }
 }
 
