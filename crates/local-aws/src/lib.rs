@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod chat;
 pub mod cloud;
 pub mod cloudtrail;
 pub mod demo;
@@ -8,9 +9,12 @@ pub mod ec2;
 pub mod edge;
 pub mod fleet;
 pub mod lambda;
+pub mod line;
+pub mod market;
 pub mod moto;
 pub mod progress;
 pub mod publish;
+pub mod reports;
 pub mod schedule;
 mod server;
 pub mod servers;

@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 #[derive(Clone, Debug)]
 pub struct Template {
     root: Value,
+    /// Names of the resources in the order in which they stand, which JSON does not keep.
+    order: Vec<String>,
 }
 
 /// A function of the template.
@@ -34,10 +36,19 @@ pub struct Function {
 pub struct Schedule {
     /// Its name in the template.
     pub name: String,
-    /// How often it fires.
-    pub every: Duration,
+    /// When it fires.
+    pub pace: Pace,
     /// What the function gets; a scheduled event if unset.
     pub input: Option<Value>,
+}
+
+/// When a schedule fires.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pace {
+    /// Each time after so long.
+    Every(Duration),
+    /// At such times of day: the expression as it stands. It fires here only where all schedules are told how often.
+    Cron(String),
 }
 
 impl Template {
@@ -53,8 +64,12 @@ impl Template {
         let [document] = documents.as_slice() else {
             bail!("it holds not one document")
         };
+        let resources = document.as_mapping_get("Resources");
+        let names = resources.and_then(Yaml::as_mapping).into_iter().flatten();
+        let names = names.filter_map(|(name, _)| name.as_str());
         Ok(Self {
             root: to_json(document)?,
+            order: names.map(str::to_owned).collect(),
         })
     }
 
@@ -64,13 +79,12 @@ impl Template {
         &self.root
     }
 
-    /// All resources, by name.
+    /// All resources, in the template's order.
     pub fn resources(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.root
-            .get("Resources")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
+        let resources = self.root.get("Resources");
+        self.order
+            .iter()
+            .filter_map(move |name| Some((name, resources?.get(name)?)))
     }
 
     /// All functions, in the template's order.
@@ -102,7 +116,7 @@ impl Template {
             .into_iter()
             .flatten();
         let schedules = events
-            .filter(|(_, event)| text(event, "/Type") == Some("Schedule"))
+            .filter(|(_, event)| matches!(text(event, "/Type"), Some("Schedule" | "ScheduleV2")))
             .map(|(name, event)| schedule(name, event).with_context(|| format!("in event {name}")))
             .collect::<anyhow::Result<_>>()?;
         Ok(Function {
@@ -137,15 +151,25 @@ fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
 }
 
 fn schedule(name: &str, event: &Value) -> anyhow::Result<Schedule> {
-    let expression = text(event, "/Properties/Schedule").context("a schedule has no expression")?;
+    let names = ["/Properties/Schedule", "/Properties/ScheduleExpression"];
+    let expression = names.into_iter().find_map(|name| text(event, name));
+    let expression = expression.context("a schedule has no expression")?;
     let input = text(event, "/Properties/Input")
         .map(serde_json::from_str)
         .transpose()?;
     Ok(Schedule {
         name: name.to_owned(),
-        every: rate(expression)?,
+        pace: pace(expression)?,
         input,
     })
+}
+
+/// An expression of either kind that comes again and again.
+fn pace(expression: &str) -> anyhow::Result<Pace> {
+    if expression.starts_with("cron(") && expression.ends_with(')') {
+        return Ok(Pace::Cron(expression.to_owned()));
+    }
+    rate(expression).map(Pace::Every)
 }
 
 /// `rate(5 minutes)`: "Schedule types in EventBridge Scheduler", rate-based schedules.
@@ -153,8 +177,7 @@ fn rate(expression: &str) -> anyhow::Result<Duration> {
     let inner = expression
         .strip_prefix("rate(")
         .and_then(|rest| rest.strip_suffix(')'));
-    let inner = inner
-        .with_context(|| format!("{expression:?} is not rate(…), the kind that fires locally"))?;
+    let inner = inner.with_context(|| format!("{expression:?} is neither rate(…) nor cron(…)"))?;
     let (count, unit) = inner
         .trim()
         .split_once(' ')
@@ -240,6 +263,7 @@ Resources:
       Events:
         Often: { Type: Schedule, Properties: { Schedule: rate(5 minutes) } }
         Other: { Type: Schedule, Properties: { Schedule: rate(1 hour), Input: '{"monitors":["zoom"]}' } }
+        Daily: { Type: ScheduleV2, Properties: { ScheduleExpression: cron(30 10 ? * MON-FRI *), ScheduleExpressionTimezone: Asia/Bangkok } }
   Group: { Type: "AWS::Logs::LogGroup" }
 "#;
 
@@ -264,9 +288,12 @@ Resources:
         let minutes: Vec<_> = function
             .schedules
             .iter()
-            .map(|schedule| schedule.every.as_secs() / 60)
+            .map(|schedule| match &schedule.pace {
+                Pace::Every(time) => time.as_secs() / 60,
+                Pace::Cron(_) => 0,
+            })
             .collect();
-        assert_eq!(minutes, [5, 60]);
+        assert_eq!(minutes, [5, 60, 0]);
         assert_eq!(
             function.schedules[1].input,
             Some(json!({ "monitors": ["zoom"] }))
@@ -276,13 +303,13 @@ Resources:
     #[test]
     fn a_schedule_that_cannot_fire_is_an_error() {
         for expression in [
-            "cron(0 9 * * ? *)",
+            "at(2026-11-21T09:00:00)",
             "rate(0 minutes)",
             "rate(5 fortnights)",
             "rate(minutes)",
             "5 minutes",
         ] {
-            assert!(rate(expression).is_err(), "{expression}");
+            assert!(pace(expression).is_err(), "{expression}");
         }
         assert_eq!(rate("rate(1 minute)").unwrap().as_secs(), 60);
         assert_eq!(rate("rate(2 days)").unwrap().as_secs(), 2 * 86_400);
