@@ -48,7 +48,7 @@ dev: setup programs ## Leave the local AWS running, with the lines to try; TICK=
 	@target/debug/local-aws dev $(if $(TICK),--tick $(TICK))
 
 .PHONY: test
-test: setup ## Run all tests, whole functions included
+test: setup $(VENV)/test-$(READY) ## Run all tests, whole functions included
 	cargo test --locked --workspace
 
 .PHONY: lint
@@ -81,8 +81,8 @@ fuzz: check-fuzz $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ) ## Fuzz every parser of forei
 
 .PHONY: bench
 bench: check-bench setup $(BENCH_VENV)/$(READY) ## Measure against floors and peers, and write docs/benchmarks*.md
-	cargo build --locked --release --bin monitor-runner --bin runtime-calculator --bin runtime-events --bin answer-only --bin quick-monitor
-	cargo bench --locked --workspace --bench monitor-runner --bench running-minutes
+	cargo build --locked --release --bin monitor-runner --bin report-generator --bin runtime-calculator --bin runtime-events --bin answer-only --bin quick-monitor
+	cargo bench --locked --workspace --bench monitor-runner --bench reports --bench running-minutes
 	@command -v npm > /dev/null && npm ci --silent --prefix benches/cache/peers || echo "no npm: the cache's peers in JavaScript are left out"
 	CARGO_TARGET_DIR=$(CURDIR)/benches/cache/target cargo run --locked --release --manifest-path benches/cache/Cargo.toml
 
@@ -121,6 +121,11 @@ $(VENV)/$(READY): tools/requirements.txt
 	@echo "Setting up $(VENV): moto, boto3 and cargo-lambda, about 600 MB"
 	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
+	@touch $@
+
+$(VENV)/test-$(READY): tools/test-requirements.txt $(VENV)/$(READY)
+	@echo "Adding TA-Lib and the clients of Yahoo, OpenAI and LINE to $(VENV), about 300 MB"
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt --requirement tools/test-requirements.txt
 	@touch $@
 
 $(LINT_VENV)/$(READY): tools/lint-requirements.txt

@@ -24,4 +24,8 @@ fuzz_target!(|json: &[u8]| {
             runtime_events::Event::Read(_) | runtime_events::Event::Warm => {}
         }
     }
+    if let Ok(report_generator::Event::Report(ask)) = serde_json::from_slice(json) {
+        let ticker = ask.ticker.as_str();
+        assert!((1..=15).contains(&ticker.len()) && !ticker.contains(['/', '%', ':']) && ticker != "..");
+    }
 });

@@ -43,9 +43,18 @@ fn a_run_shows_that_the_second_time_downloads_nothing() {
         "schedule",
         "state-change",
     ];
-    assert_eq!(events, [&runner[..], &minutes].concat());
+    let reports = [
+        "english",
+        "invalidate",
+        "prewarm",
+        "report",
+        "schedule",
+        "url",
+    ];
+    assert_eq!(events, [&runner[..], &minutes, &reports].concat());
     assert_eq!(rows[0]["first_use"]["cache"][0], "miss");
-    let (runner, minutes) = rows.split_at(runner.len());
+    let (runner, rest) = rows.split_at(runner.len());
+    let (minutes, reports) = rest.split_at(minutes.len());
     for row in runner {
         for state in row["warm"]["cache"].as_array().unwrap() {
             assert_eq!(state, "hit", "{row}");
@@ -57,10 +66,36 @@ fn a_run_shows_that_the_second_time_downloads_nothing() {
         let said = row["warm"]["cache"][0].as_str().unwrap();
         assert!(said.starts_with("cache: "), "{row}");
     }
+    check_reports(reports);
     let kept =
         std::fs::read(local_servers::helper::workspace_root().join("target/run/summary.json"))
             .unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), report);
+}
+
+/// Reports are made once, and their pictures are left for people.
+fn check_reports(reports: &[Value]) {
+    for (row, first, warm) in [
+        (0, "generated", "hit (memory)"),
+        (1, "forgotten", "forgotten"),
+        (2, "2 generated, 0 there", "0 generated, 2 there"),
+        (3, "generated", "hit (memory)"),
+        (5, "hit (memory)", "hit (memory)"),
+    ] {
+        let row = &reports[row];
+        assert_eq!(row["first_use"]["cache"][0], first, "{row}");
+        assert_eq!(row["warm"]["cache"][0], warm, "{row}");
+    }
+    for (name, begins) in [
+        ("DBS19.png", b"\x89PNG".to_vec()),
+        ("DBS19.th.pdf", b"%PDF".to_vec()),
+        ("DBS19.en.pdf", b"%PDF".to_vec()),
+    ] {
+        let path = local_servers::helper::workspace_root()
+            .join("target/run")
+            .join(name);
+        assert!(std::fs::read(path).unwrap().starts_with(&begins), "{name}");
+    }
 }
 
 /// A running `local-aws dev`, ended with the test however that ends.

@@ -16,6 +16,8 @@ mod demo;
 #[cfg(test)]
 mod ec2;
 #[cfg(test)]
+mod indicators;
+#[cfg(test)]
 mod lambda;
 #[cfg(test)]
 mod late_work;
@@ -33,6 +35,18 @@ mod minutes_world;
 mod monitors;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod report_clients;
+#[cfg(test)]
+mod report_doors;
+#[cfg(test)]
+mod report_faults;
+#[cfg(test)]
+mod report_permissions;
+#[cfg(test)]
+mod report_world;
+#[cfg(test)]
+mod reports;
 #[cfg(test)]
 mod running_minutes;
 #[cfg(test)]

@@ -84,6 +84,7 @@ async fn objects_are_the_values_themselves_under_names_of_ones_own() {
         .send()
         .await
         .unwrap();
+    assert_eq!(object.content_type(), Some("application/json"));
     let expires = object.metadata().unwrap()["expires-at"].clone();
     let expires: jiff::Timestamp = expires.parse().unwrap();
     let left = expires.duration_since(jiff::Timestamp::now()).as_secs();

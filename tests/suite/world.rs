@@ -49,6 +49,11 @@ impl World {
         MOTO.url()
     }
 
+    /// The S3 of all tests.
+    pub(crate) fn moto() -> &'static Moto {
+        &MOTO
+    }
+
     /// monitor-runner as it is deployed, with the edge for a CDN and signatures required.
     pub(crate) fn monitor_runner(&self) -> Config {
         Config::new("monitor-runner", program("monitor-runner"))

@@ -15,18 +15,18 @@ use crate::template::Schedule;
 pub struct Ticker(JoinHandle<()>);
 
 impl Ticker {
-    /// Invokes `function` at the Invoke API of `endpoint` as often as `schedule` says, the first
-    /// time after one interval. `every` overrides the interval.
+    /// Invokes `function` at the Invoke API of `endpoint` with the event of `schedule`, `every` so often, the first time
+    /// after one interval.
     pub fn start(
         endpoint: &str,
         function: &str,
         schedule: &Schedule,
-        every: Option<Duration>,
+        every: Duration,
     ) -> anyhow::Result<Self> {
         let url = format!("{endpoint}/2015-03-31/functions/{function}/invocations");
-        let (schedule, every) = (schedule.clone(), every.unwrap_or(schedule.every));
+        let schedule = schedule.clone();
         // No proxy leads to this machine.
-        let client = reqwest::Client::builder().no_proxy().build()?;
+        let client = larder_lambda::http_client()?.no_proxy().build()?;
         Ok(Self(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(every).await;

@@ -10,6 +10,7 @@ use crate::{
     moto::Moto,
     progress::Progress,
     publish::{NewRelease, Publisher},
+    reports::Reports,
     servers::Servers,
     status_page::{SLACK, STATUSPAGE, StatusPage},
 };
@@ -32,6 +33,8 @@ pub struct Stack {
     pub status_page: StatusPage,
     /// The servers whose minutes are counted.
     pub servers: Servers,
+    /// What reports are made of.
+    pub reports: Reports,
     /// Where functions keep what they cache; for this stack alone.
     tmp: TempDir,
 }
@@ -69,6 +72,15 @@ impl Stack {
         let [trail, ec2, dynamodb] = servers.urls();
         step.done(&format!("{dynamodb}, {trail} and {ec2}"));
 
+        let step = progress.step("prices, news, a model and LINE");
+        let reports = Reports::start(&moto).await?;
+        step.done(&format!(
+            "{}, {} and {}",
+            reports.market.url(),
+            reports.chat.url(),
+            reports.line.url()
+        ));
+
         let tmp = tempfile::Builder::new().prefix("larder-").tempdir()?;
         Ok(Self {
             moto,
@@ -76,6 +88,7 @@ impl Stack {
             publisher,
             status_page,
             servers,
+            reports,
             tmp,
         })
     }
@@ -103,6 +116,7 @@ impl Stack {
         others
             .into_iter()
             .chain(self.servers.variables())
+            .chain(self.reports.variables())
             .map(|(name, value)| (name.to_owned(), value))
             .chain(pages)
             .collect()

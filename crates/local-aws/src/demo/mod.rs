@@ -1,5 +1,6 @@
 //! What `make run` and `make dev` do.
 
+mod keep;
 mod report;
 
 use std::{
@@ -11,7 +12,13 @@ use anyhow::Context as _;
 use local_servers::helper::workspace_root;
 use serde_json::Value;
 
-use crate::{progress::Progress, schedule::Ticker, stack::Stack, template::Template, watch::Watch};
+use crate::{
+    progress::Progress,
+    schedule::Ticker,
+    stack::Stack,
+    template::{Pace, Template},
+    watch::Watch,
+};
 use report::{Report, Row};
 
 /// Where a run leaves what it found.
@@ -42,6 +49,7 @@ pub async fn run(json: bool) -> anyhow::Result<()> {
             let step = progress.step(&format!("{} with {name}, twice", function.name));
             let first = timed(watch.invoke(&function.name, &event)).await?;
             let warm = timed(watch.invoke(&function.name, &event)).await?;
+            keep::pictures(&warm.0, &results).await?;
             let row = Row::new(&function.name, &name, &first, &warm)?;
             step.done(&row.warm_states());
             report.rows.push(row);
@@ -54,6 +62,7 @@ pub async fn run(json: bool) -> anyhow::Result<()> {
     report.print(json)?;
     if !json {
         progress.note(&format!("The same as JSON: {}", summary.display()));
+        progress.note(&format!("Reports as PDF and charts: {}", results.display()));
     }
     Ok(())
 }
@@ -71,14 +80,19 @@ pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
     let mut tickers = Vec::new();
     for function in &functions {
         for schedule in &function.schedules {
-            let every = tick.unwrap_or(schedule.every);
-            progress.note(&format!(
-                "{} of {} fires every {} s",
-                schedule.name,
-                function.name,
-                every.as_secs()
-            ));
-            tickers.push(Ticker::start(&watch.url(), &function.name, schedule, tick)?);
+            let (name, of) = (&schedule.name, &function.name);
+            let every = match (tick, &schedule.pace) {
+                (Some(tick), _) => tick,
+                (None, Pace::Every(time)) => *time,
+                (None, Pace::Cron(expression)) => {
+                    progress.note(&format!(
+                        "{name} of {of} fires by {expression}: here with TICK alone"
+                    ));
+                    continue;
+                }
+            };
+            progress.note(&format!("{name} of {of} fires every {} s", every.as_secs()));
+            tickers.push(Ticker::start(&watch.url(), of, schedule, every)?);
         }
     }
     progress.note("\nTry, in another terminal (after `. .venv/bin/activate`):");

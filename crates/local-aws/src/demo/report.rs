@@ -72,6 +72,9 @@ impl Row {
 
 impl Use {
     fn of((answer, took): &Timed) -> anyhow::Result<Self> {
+        if let Some(used) = told(answer) {
+            return Ok(used);
+        }
         if let Some(done) = done(answer) {
             let ready_ms = microseconds(took.as_secs_f64() * 1e3);
             return Ok(Self {
@@ -97,7 +100,22 @@ impl Use {
     }
 }
 
-/// What an answer says that was done, of a function that counts minutes.
+/// What a report's answer says, in an answer to a browser or not.
+fn told(answer: &Value) -> Option<Use> {
+    let body = answer.get("body").and_then(Value::as_str);
+    let body: Option<Value> = body.and_then(|body| serde_json::from_str(body).ok());
+    let report = body.as_ref().unwrap_or(answer);
+    let cache = report.get("cache")?;
+    let state = cache.get("state")?.as_str()?;
+    let tier = cache.get("tier").and_then(Value::as_str);
+    let said = tier.map_or(state.to_owned(), |tier| format!("{state} ({tier})"));
+    Some(Use {
+        cache: vec![said],
+        ready_ms: microseconds(report.get("duration_ms")?.as_f64()?),
+    })
+}
+
+/// What an answer says that was done, of a function that counts minutes or of one that was told what to keep.
 fn done(answer: &Value) -> Option<String> {
     if let Some(body) = answer.get("body").and_then(Value::as_str) {
         let body: Value = serde_json::from_str(body).ok()?;
@@ -110,6 +128,22 @@ fn done(answer: &Value) -> Option<String> {
     }
     if let Some(months) = answer.get("history").and_then(Value::as_array) {
         return Some(format!("{} months", months.len()));
+    }
+    if let Some(reports) = answer.get("prewarmed").and_then(Value::as_array) {
+        let of = |state: &str| {
+            reports
+                .iter()
+                .filter(|it| it.get("cache") == Some(&state.into()))
+                .count()
+        };
+        return Some(format!(
+            "{} generated, {} there",
+            of("generated"),
+            of("hit")
+        ));
+    }
+    if answer.get("invalidated").is_some() {
+        return Some("forgotten".to_owned());
     }
     let warmed = answer.get("warmed")?;
     Some(format!("{warmed} at hand"))
@@ -187,7 +221,7 @@ impl Report {
 
 /// The state and the time of a use, green where nothing had to be downloaded.
 fn used(used: &Use) -> Cell {
-    let colour = if used.cache.iter().all(|state| state == "hit") {
+    let colour = if used.cache.iter().all(|state| state.starts_with("hit")) {
         Color::Green
     } else {
         Color::Yellow
@@ -274,6 +308,19 @@ mod tests {
             ),
             (json!({ "history": [{}, {}] }), "2 months"),
             (json!({ "warmed": 4 }), "4 at hand"),
+            (
+                json!({ "prewarmed": [{ "ticker": "A", "cache": "generated" }, { "ticker": "B", "cache": "hit" }], "errors": 0 }),
+                "1 generated, 1 there",
+            ),
+            (json!({ "invalidated": { "ticker": "A" } }), "forgotten"),
+            (
+                json!({ "cache": { "state": "hit", "tier": "s3" }, "duration_ms": 12.0 }),
+                "hit (s3)",
+            ),
+            (
+                json!({ "statusCode": 200, "body": r#"{"cache":{"state":"generated","tier":null},"duration_ms":12}"# }),
+                "generated",
+            ),
         ] {
             assert_eq!(said(answer), (expected.to_owned(), "12".to_owned()));
         }

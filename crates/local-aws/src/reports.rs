@@ -1,0 +1,98 @@
+//! What reports are made of and where they go: prices and news, a model, LINE, a bucket and the parameters with secrets.
+
+use anyhow::{Context as _, ensure};
+use serde_json::json;
+
+use crate::{chat::Chat, line::Line, market::Market, moto::Moto};
+
+const BUCKET: &str = "reports";
+const MODEL_KEY: &str = "local-model-key";
+const CHANNEL_SECRET: &str = "local-channel-secret";
+const CHANNEL_TOKEN: &str = "local-channel-token";
+/// The parameters, and what is in them.
+const PARAMETERS: [(&str, &str); 3] = [
+    ("/larder/llm-api-key", MODEL_KEY),
+    ("/larder/line-channel-secret", CHANNEL_SECRET),
+    ("/larder/line-channel-token", CHANNEL_TOKEN),
+];
+/// Names parameters and the service that has them, for a moto that does not check signatures.
+const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=local/20261121/us-east-1/ssm/aws4_request, SignedHeaders=host, Signature=0";
+
+/// All that reports need, running.
+#[derive(Debug)]
+pub struct Reports {
+    /// Prices and news.
+    pub market: Market,
+    /// The model.
+    pub chat: Chat,
+    /// LINE.
+    pub line: Line,
+    /// The bucket that reports are kept in, which moto has.
+    pub bucket: String,
+}
+
+impl Reports {
+    /// Starts it, with a bucket and the parameters in `moto`.
+    pub async fn start(moto: &Moto) -> anyhow::Result<Self> {
+        Self::with_bucket(moto, BUCKET).await
+    }
+
+    /// The same with a bucket of this name.
+    pub async fn with_bucket(moto: &Moto, bucket: &str) -> anyhow::Result<Self> {
+        let create = moto.s3().await.create_bucket().bucket(bucket);
+        create.send().await.context("could not make a bucket")?;
+        for (name, value) in PARAMETERS {
+            put_parameter(moto, name, value).await?;
+        }
+        Ok(Self {
+            market: Market::start().await?,
+            chat: Chat::start(MODEL_KEY).await?,
+            line: Line::start(CHANNEL_TOKEN).await?,
+            bucket: bucket.to_owned(),
+        })
+    }
+
+    /// What LINE's webhooks are signed with.
+    #[must_use]
+    pub fn channel_secret(&self) -> &'static str {
+        CHANNEL_SECRET
+    }
+
+    /// The variables that have functions use it, with a model that writes.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let [(key, _), (secret, _), (token, _)] = PARAMETERS;
+        vec![
+            ("PDF_BUCKET_NAME", self.bucket.clone()),
+            // As the template has it.
+            ("CACHE_TIMEOUT_MS", "3000".to_owned()),
+            ("POPULAR_TICKERS", "DBS19,PTT19,TENCENT19".to_owned()),
+            ("MARKET_DATA_URL", self.market.url()),
+            ("NEWS_URL", self.market.url()),
+            ("LLM_URL", self.chat.url()),
+            ("LLM_API_KEY_PARAMETER", key.to_owned()),
+            ("LINE_API_URL", self.line.url()),
+            ("LINE_CHANNEL_SECRET_PARAMETER", secret.to_owned()),
+            ("LINE_CHANNEL_TOKEN_PARAMETER", token.to_owned()),
+        ]
+    }
+}
+
+/// Puts a secret into moto's parameter store.
+pub async fn put_parameter(moto: &Moto, name: &str, value: &str) -> anyhow::Result<()> {
+    let body = json!({ "Name": name, "Value": value, "Type": "SecureString", "Overwrite": true });
+    // No proxy leads to this machine.
+    let client = larder_lambda::http_client()?.no_proxy().build()?;
+    let request = client
+        .post(moto.url())
+        .header("authorization", SIGNED)
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", "AmazonSSM.PutParameter")
+        .body(body.to_string());
+    let status = request.send().await?.status();
+    ensure!(
+        status.is_success(),
+        "could not put the parameter {name}: {status}"
+    );
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Secrets from the parameter store, kept in this process's memory alone, whatever tiers the cache has.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use larder_lambda::{ParameterError, Parameters};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::recently::Recently;
+
+/// Long enough to cost nothing, short enough for a secret that was changed.
+const KNOWN: SignedDuration = SignedDuration::from_mins(30);
+/// One that was read so lately is not read again because somebody refuses it: whoever sends rubbish could have it read all day.
+const READ_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// Where secrets are.
+#[derive(Clone, Debug)]
+pub(crate) struct Secrets {
+    parameters: Parameters,
+    kept: Arc<Recently<String, SecretString>>,
+}
+
+/// A secret cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NoSecret(#[from] ParameterError);
+
+impl Secrets {
+    pub(crate) fn new(parameters: Parameters) -> Self {
+        Self {
+            parameters,
+            kept: Arc::new(Recently::new(KNOWN)),
+        }
+    }
+
+    /// The value of the parameter `name`, and when it was read.
+    pub(crate) async fn get(&self, name: &str) -> Result<(SecretString, Timestamp), NoSecret> {
+        let now = Timestamp::now();
+        if let Some(kept) = self.kept.get(&name.to_owned(), now) {
+            return Ok(kept);
+        }
+        let secret = self.parameters.get(name).await?;
+        // Editors put a line's end behind it.
+        let secret = SecretString::from(secret.expose_secret().trim());
+        self.kept.learn(name.to_owned(), secret.clone(), now);
+        Ok((secret, now))
+    }
+
+    /// What was read at that time was refused. Whether it will be read again.
+    pub(crate) fn refused(&self, name: &str, read: Timestamp) -> bool {
+        let is_old = Timestamp::now().duration_since(read) >= READ_AGAIN;
+        if is_old {
+            self.kept.forget(&name.to_owned());
+        }
+        is_old
+    }
+}

@@ -1,0 +1,264 @@
+//! Tickers: what people ask for, and what the exchange calls it. What is not in the map reaches neither a key nor a prompt.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use larder_lambda::event::shown;
+use serde::{Deserialize, Serialize};
+
+/// The map that is used where `TICKERS_FILE` names none.
+const BUNDLED: &str = include_str!("../tickers.csv");
+/// How many names are suggested.
+const SUGGESTED: usize = 3;
+/// How alike two names have to be for one to be suggested for the other, from 0 to 1.
+const ALIKE: f64 = 0.6;
+/// How alike they have to be for one to be taken for the other, where somebody typed it.
+const THE_SAME: f64 = 0.85;
+/// The most lines of a map.
+const MOST: usize = 10_000;
+
+/// What somebody asks for, or an exchange's symbol: `^[A-Z0-9.^=-]{1,15}$`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Ticker(String);
+
+impl Ticker {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Ticker {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = |letter: u8| {
+            letter.is_ascii_uppercase() || letter.is_ascii_digit() || b".^=-".contains(&letter)
+        };
+        // Only dots would be a way out of a folder.
+        let is_path = text.bytes().all(|letter| letter == b'.');
+        if (1..=15).contains(&text.len()) && text.bytes().all(known) && !is_path {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!(
+            "{:?} is no ticker: use 1 to 15 of A-Z, 0-9, `.`, `^`, `=` and `-`, such as \"DBS19\"",
+            shown(text)
+        ))
+    }
+}
+
+impl TryFrom<String> for Ticker {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Ticker> for String {
+    fn from(ticker: Ticker) -> Self {
+        ticker.0
+    }
+}
+
+impl fmt::Display for Ticker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A ticker that there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What people ask for.
+    pub ticker: Ticker,
+    /// What the exchange calls it.
+    pub symbol: Ticker,
+}
+
+/// A ticker that there is not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{ticker} is not among the tickers{}", suggestion(nearest))]
+pub struct Unknown {
+    /// What was asked for.
+    pub ticker: Ticker,
+    /// What may have been meant, the most alike first.
+    pub nearest: Vec<Ticker>,
+}
+
+fn suggestion(nearest: &[Ticker]) -> String {
+    match nearest {
+        [] => ": TICKERS_FILE has all there are".to_owned(),
+        _ => format!(": did you mean {}?", Ticker::join(nearest, " or ")),
+    }
+}
+
+impl Ticker {
+    fn join(tickers: &[Self], by: &str) -> String {
+        let names: Vec<_> = tickers.iter().map(Self::as_str).collect();
+        names.join(by)
+    }
+}
+
+/// Which tickers there are, and what exchanges call them.
+#[derive(Clone, Debug)]
+pub struct Tickers {
+    symbols: BTreeMap<Ticker, Ticker>,
+    /// Whether any other is taken as an exchange's symbol.
+    unmapped: bool,
+}
+
+impl Tickers {
+    /// Those that come with the function.
+    pub fn bundled(unmapped: bool) -> Result<Self, String> {
+        Self::parse(BUNDLED, unmapped)
+    }
+
+    /// Reads a map: a head, then lines of `ticker,symbol`, with a name for people behind them, if one likes.
+    pub fn parse(text: &str, unmapped: bool) -> Result<Self, String> {
+        let mut symbols = BTreeMap::new();
+        let lines = (1..).zip(text.lines().take(MOST + 1)).skip(1);
+        for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+            if number > MOST {
+                return Err(format!("it has more than {MOST} lines"));
+            }
+            let mut fields = line.split(',').map(str::trim);
+            let mut next = |what: &str| {
+                let field = fields
+                    .next()
+                    .ok_or_else(|| format!("line {number} has no {what}"))?;
+                let ticker: Result<Ticker, _> = field.parse();
+                ticker.map_err(|error| format!("line {number}: {error}"))
+            };
+            let (ticker, symbol) = (next("ticker")?, next("symbol")?);
+            if symbols.insert(ticker.clone(), symbol).is_some() {
+                return Err(format!("line {number} has {ticker} again"));
+            }
+        }
+        if symbols.is_empty() {
+            return Err(
+                "it has no tickers: put one a line below the head `Symbol,Ticker`".to_owned(),
+            );
+        }
+        Ok(Self { symbols, unmapped })
+    }
+
+    /// What the exchange calls `ticker`.
+    pub fn resolve(&self, ticker: &Ticker) -> Result<Known, Unknown> {
+        let symbol = self.symbols.get(ticker);
+        let symbol = symbol.or_else(|| self.unmapped.then_some(ticker));
+        match symbol {
+            Some(symbol) => Ok(Known {
+                ticker: ticker.clone(),
+                symbol: symbol.clone(),
+            }),
+            None => Err(Unknown {
+                ticker: ticker.clone(),
+                nearest: self.nearest(ticker),
+            }),
+        }
+    }
+
+    /// What somebody has typed: any case, and a slip of the finger is no matter. Text that could be no ticker at all is
+    /// nothing.
+    pub fn typed(&self, text: &str) -> Option<Result<Known, Unknown>> {
+        let ticker: Ticker = text.trim().to_ascii_uppercase().parse().ok()?;
+        let unknown = match self.resolve(&ticker) {
+            Err(unknown) => unknown,
+            known => return Some(known),
+        };
+        let meant = unknown.nearest.first();
+        let meant = meant.filter(|near| likeness(near, &ticker) >= THE_SAME);
+        Some(match meant {
+            Some(meant) => self.resolve(meant),
+            None => Err(unknown),
+        })
+    }
+
+    /// All that there are.
+    pub fn all(&self) -> impl Iterator<Item = &Ticker> {
+        self.symbols.keys()
+    }
+
+    fn nearest(&self, to: &Ticker) -> Vec<Ticker> {
+        let mut alike: Vec<(f64, &Ticker)> = self
+            .symbols
+            .iter()
+            .map(|(ticker, symbol)| (likeness(ticker, to).max(likeness(symbol, to)), ticker))
+            .filter(|(likeness, _)| *likeness >= ALIKE)
+            .collect();
+        alike.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        let nearest = alike.into_iter().take(SUGGESTED);
+        nearest.map(|(_, ticker)| ticker.clone()).collect()
+    }
+}
+
+fn likeness(one: &Ticker, other: &Ticker) -> f64 {
+    strsim::normalized_damerau_levenshtein(one.as_str(), other.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tickers() -> Tickers {
+        Tickers::bundled(false).unwrap()
+    }
+
+    #[test]
+    fn an_unknown_ticker_reaches_neither_a_key_nor_a_prompt() {
+        let long = "A".repeat(100_000);
+        for hostile in [
+            "../etc", "..", ".", "dbs19", "DBS 19", "", "A/B", "ก", "DBS19\n", &long,
+        ] {
+            let refused = hostile.parse::<Ticker>().unwrap_err();
+            assert!(
+                refused.len() < 250 && refused.contains("no ticker"),
+                "{refused}"
+            );
+        }
+        let unknown: Ticker = "DBX19".parse().unwrap();
+        let refused = tickers().resolve(&unknown).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "DBX19 is not among the tickers: did you mean DBS19?"
+        );
+        let nothing = tickers().resolve(&"QQQQQQ".parse().unwrap()).unwrap_err();
+        assert!(nothing.to_string().contains("TICKERS_FILE"));
+    }
+
+    #[test]
+    fn a_ticker_is_known_by_the_map_or_taken_as_a_symbol_where_that_is_allowed() {
+        let known = tickers().resolve(&"DBS19".parse().unwrap()).unwrap();
+        assert_eq!(known.symbol.as_str(), "D05.SI");
+        let any = Tickers::bundled(true).unwrap();
+        let symbol = any.resolve(&"^GSPC".parse().unwrap()).unwrap();
+        assert_eq!(symbol.symbol, symbol.ticker);
+    }
+
+    #[test]
+    fn what_somebody_types_may_have_a_slip() {
+        let symbol = |text: &str| {
+            let known = tickers().typed(text)?;
+            known.ok().map(|known| known.symbol.to_string())
+        };
+        assert_eq!(symbol(" dbs19\n").as_deref(), Some("D05.SI"));
+        assert_eq!(symbol("tencnet19").as_deref(), Some("0700.HK"));
+        assert_eq!(symbol("สวัสดี"), None);
+        assert!(tickers().typed("PTT").unwrap().is_err());
+    }
+
+    #[test]
+    fn a_map_that_is_wrong_says_where() {
+        for (text, said) in [
+            ("Symbol,Ticker\nDBS19\n", "line 2 has no symbol"),
+            ("Symbol,Ticker\nDBS19,d05\n", "line 2: \"d05\" is no ticker"),
+            ("Symbol,Ticker\nA,B\n\nA,C\n", "line 4 has A again"),
+            ("Symbol,Ticker\n", "it has no tickers"),
+        ] {
+            let refused = Tickers::parse(text, false).unwrap_err();
+            assert!(refused.contains(said), "{refused}");
+        }
+    }
+}
