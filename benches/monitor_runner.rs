@@ -2,11 +2,12 @@
 //! `curl | sha256sum`) and against the same flow in Python.
 
 mod download;
+mod stand;
 mod warm;
 
 use std::{io::Write as _, path::PathBuf, sync::Arc};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use benches::measure::{Goal, Page, Samples};
 use local_aws::{
     edge::Edge,
@@ -16,6 +17,8 @@ use local_aws::{
 };
 use local_servers::helper::workspace_root;
 use serde_json::{Value, json};
+
+use self::stand::{peak, programs, progress};
 
 const COLD_ROUNDS: usize = 30;
 
@@ -48,19 +51,12 @@ impl Bench {
         let s3 = moto.s3().await;
         let edge = Edge::start(s3.clone(), "releases").await?;
         let publisher = Publisher::create(s3, "releases", &edge.url()).await?;
-        // This program lies in target/release/deps, the others one level up.
-        let this = std::env::current_exe()?;
-        let programs = this
-            .ancestors()
-            .nth(2)
-            .context("no target directory")?
-            .to_owned();
         let bench = Self {
             _moto: moto,
             edge,
             publisher,
             lambda: Lambda::start().await?,
-            programs,
+            programs: programs()?,
             tmp: tempfile::tempdir()?,
         };
         bench.publish("quick", bench.quick_monitor()?).await?;
@@ -117,19 +113,8 @@ impl Bench {
     }
 
     fn python(&self) -> anyhow::Result<Arc<Function>> {
-        let root = workspace_root();
-        let python = root.join(".venv-bench/bin/python3");
-        ensure!(
-            python.exists(),
-            "{} is missing: `make bench` sets it up",
-            python.display()
-        );
-        let mut config = Config::new("python", python);
-        config
-            .command
-            .extend(["-m", "awslambdaric", "monitor_runner.handler"].map(PathBuf::from));
-        let peers = root.join("benches/peers");
-        Ok(self.function("python", config.env("PYTHONPATH", peers.to_string_lossy())))
+        let config = stand::python("monitor_runner")?;
+        Ok(self.function("python", config))
     }
 
     fn answer_only(&self) -> Arc<Function> {
@@ -221,13 +206,7 @@ impl Bench {
 }
 
 async fn invoke(function: &Function, monitor: &str) -> anyhow::Result<Outcome> {
-    let outcome = function
-        .invoke(json!({ "monitor": monitor }).to_string())
-        .await?;
-    if let Some(error) = outcome.error() {
-        anyhow::bail!("{}: {}", error.error_type, error.message);
-    }
-    Ok(outcome)
+    stand::invoke(function, &json!({ "monitor": monitor })).await
 }
 
 fn result(outcome: &Outcome) -> anyhow::Result<Value> {
@@ -245,15 +224,9 @@ async fn peak_of(function: &Function, monitor: &str, beside: u32) -> anyhow::Res
         for _ in 0..=20 {
             invoke(function, monitor).await?;
         }
-        let environment = function.environment()?;
-        let kib = environment.memory_kib("VmHWM").await.context("no VmHWM")?;
-        let mib = f64::from(u32::try_from(kib)?) / 1024.0 + f64::from(beside) / 1_048_576.0;
+        let mib = peak(function).await? + f64::from(beside) / 1_048_576.0;
         peaks.push_value(mib);
         function.fresh().await;
     }
     Ok(peaks)
-}
-
-fn progress(what: &str) {
-    let _ = writeln!(std::io::stderr(), "measuring {what}");
 }

@@ -2,6 +2,7 @@
 //! Python.
 
 mod fold;
+mod stand;
 
 use std::{
     io::Write as _,
@@ -23,10 +24,12 @@ use local_aws::{
     dynamodb::{client, create_table},
     ec2::Ec2,
     fleet::{Change, Fleet},
-    lambda::{Config, Function, Lambda, Outcome},
+    lambda::{Config, Function, Lambda},
 };
 use local_servers::{dynamodb::DynamoDb, helper::workspace_root};
 use serde_json::{Value, json};
+
+use self::stand::{invoke, peak, programs, progress};
 
 const COLD_ROUNDS: usize = 20;
 const READS: usize = 300;
@@ -65,9 +68,6 @@ impl Bench {
         let tables = client(&server).await;
         create_table(&tables, "servers", &["id"]).await?;
         create_table(&tables, "runtime-ledger", &["pk", "sk"]).await?;
-        // This program lies in target/release/deps, the others one level up.
-        let this = std::env::current_exe()?;
-        let programs = this.ancestors().nth(2).context("no target directory")?;
         Ok(Self {
             trail: CloudTrail::start(cloud.clone()).await?,
             ec2: Ec2::start(cloud.clone()).await?,
@@ -75,7 +75,7 @@ impl Bench {
             server,
             tables,
             lambda: Lambda::start().await?,
-            programs: programs.to_owned(),
+            programs: programs()?,
         })
     }
 
@@ -100,18 +100,7 @@ impl Bench {
     }
 
     fn python(&self) -> anyhow::Result<Arc<Function>> {
-        let root = workspace_root();
-        let python = root.join(".venv-bench/bin/python3");
-        ensure!(
-            python.exists(),
-            "{} is missing: `make bench` sets it up",
-            python.display()
-        );
-        let mut config = Config::new("python", python);
-        let arguments = ["-m", "awslambdaric", "running_minutes.handler"];
-        config.command.extend(arguments.map(PathBuf::from));
-        let peers = root.join("benches/peers");
-        let config = config.env("PYTHONPATH", peers.to_string_lossy());
+        let config = stand::python("running_minutes")?;
         Ok(self.function("python", config, &[]))
     }
 
@@ -290,12 +279,6 @@ impl Reads {
     }
 }
 
-/// The most that a function's process held at any time, in MiB.
-async fn peak(function: &Function) -> anyhow::Result<f64> {
-    let kib = function.environment()?.memory_kib("VmHWM").await;
-    Ok(f64::from(u32::try_from(kib.context("no VmHWM")?)?) / 1024.0)
-}
-
 /// Hourly runs over fleets of several sizes with the same events.
 async fn by_the_hour(page: &mut Page) -> anyhow::Result<()> {
     let mut rows = Vec::new();
@@ -363,16 +346,4 @@ async fn run(bench: &Bench, function: &Function) -> anyhow::Result<Run> {
         lookups: bench.trail.answered() - lookups,
         describes: bench.ec2.answered() - describes,
     })
-}
-
-async fn invoke(function: &Function, event: &Value) -> anyhow::Result<Outcome> {
-    let outcome = function.invoke(event.to_string()).await?;
-    if let Some(error) = outcome.error() {
-        anyhow::bail!("{}: {}", error.error_type, error.message);
-    }
-    Ok(outcome)
-}
-
-fn progress(what: &str) {
-    let _ = writeln!(std::io::stderr(), "measuring {what}");
 }

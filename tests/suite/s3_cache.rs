@@ -65,7 +65,7 @@ async fn a_bucket_passes_the_suite_of_all_tiers() {
 async fn objects_are_the_values_themselves_under_names_of_ones_own() {
     let moto = Moto::start().unwrap();
     let (client, name) = bucket(&moto).await;
-    // As in seed 003: cache/reports/{ticker}/{date}/report.json.
+    // As the original has them: cache/reports/{ticker}/{date}/report.json.
     let names = |key: &str| {
         let parts: Vec<_> = key.split(':').skip(3).collect();
         format!("reports/{}/report.json", parts.join("/"))
