@@ -131,6 +131,14 @@ impl Coherence {
             News::Since(_) if answer.complete => {
                 known.cursor = known.cursor.max(Some(answer.cursor));
             }
+            News::FromNow if answer.whole => {
+                known.cursor = Some(answer.cursor);
+                // Nothing is unknown but what was given up to make room, which the horizon knows of.
+                if known.horizon == WallMillis::new(u64::MAX) {
+                    known.horizon = WallMillis::default();
+                }
+                self.generation.fetch_add(1, Ordering::Release);
+            }
             News::Since(_) | News::FromNow => {
                 known.cursor = Some(answer.cursor);
                 let distrusted = known.horizon == WallMillis::new(u64::MAX);
@@ -199,6 +207,30 @@ mod tests {
             News::Since(3),
             "the server began anew"
         );
+    }
+
+    #[test]
+    fn where_all_marks_are_told_nothing_older_has_to_be_asked_about() {
+        let coherence = Coherence::new(5 * SECOND);
+        let (old, replaced) = (WallMillis::new(NOW.get() - 1_000), Scope::tag("replaced"));
+        let mark = Mark {
+            scope: replaced,
+            at: old,
+        };
+        let whole = Answer {
+            whole: true,
+            marks: vec![mark],
+            ..answer(7, true)
+        };
+        coherence.told(coherence.wanted(true), NOW, &whole);
+        assert!(!coherence.is_past_horizon(old, WallMillis::default()));
+        assert_eq!(coherence.newest([replaced]), Some(old));
+        assert_eq!(coherence.wanted(true), News::Since(7));
+        // After a snapshot was restored nothing is believed, until all is told again.
+        coherence.distrust();
+        assert!(coherence.is_past_horizon(NOW, NOW));
+        coherence.told(coherence.wanted(true), NOW, &whole);
+        assert!(!coherence.is_past_horizon(NOW, WallMillis::default()));
     }
 
     #[test]

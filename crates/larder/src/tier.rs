@@ -140,6 +140,9 @@ pub struct Answer {
     pub marks: Vec<Mark>,
     /// The news that was asked for.
     pub news: Vec<Mark>,
+    /// Whether the marks are all that there are, those of replaced entries, too: then none is unknown, however old. A tier that
+    /// reads all of them anyway may say so where it is asked for news [from now on](News::FromNow).
+    pub whole: bool,
     /// Up to where this news is.
     pub cursor: u64,
     /// Whether it is all the news since then. A tier may forget what is old, or all.

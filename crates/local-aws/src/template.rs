@@ -293,9 +293,9 @@ Resources:
                 Pace::Cron(_) => 0,
             })
             .collect();
-        assert_eq!(minutes, [5, 60, 0]);
+        assert_eq!(minutes, [0, 5, 60]);
         assert_eq!(
-            function.schedules[1].input,
+            function.schedules[2].input,
             Some(json!({ "monitors": ["zoom"] }))
         );
     }

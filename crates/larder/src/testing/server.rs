@@ -110,6 +110,7 @@ impl Kept {
             news: self.news.iter().skip(since).copied().collect(),
             cursor: u64::try_from(cursor).unwrap_or(u64::MAX),
             complete: since <= cursor,
+            whole: false,
             lease,
         }
     }

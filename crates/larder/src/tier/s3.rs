@@ -98,9 +98,16 @@ impl S3 {
             News::Since(cursor) => marks.since(cursor),
             News::None | News::FromNow => (Vec::new(), true),
         };
+        // They have been read: nobody needs to ask about what is older than now.
+        let whole = batch.news == News::FromNow && marks.is_whole();
         Ok(Answer {
             found,
-            marks: marks.marks_of(batch.scopes),
+            marks: if whole {
+                marks.all()
+            } else {
+                marks.marks_of(batch.scopes)
+            },
+            whole,
             news,
             cursor: marks.cursor(),
             complete,

@@ -47,7 +47,12 @@ impl Reports {
         let pays = prices.is_last || asked.may_cost;
         if let Some(paid) = stale.filter(|stale| !pays && stale.narrative == Author::Llm) {
             // Of a day that is over: what was written of it holds.
-            return Ok(Entry::new(Report::clone(&paid)).fresh(prices.left));
+            let expires_at = Timestamp::now().saturating_add(prices.left);
+            let report = Report {
+                expires_at: expires_at.unwrap_or(paid.expires_at),
+                ..Report::clone(&paid)
+            };
+            return Ok(Entry::new(report).fresh(prices.left));
         }
         let series = &prices.series;
         let readings = Columns::of(&series.bars).readings();

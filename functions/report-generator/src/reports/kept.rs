@@ -1,11 +1,11 @@
 //! What is kept of reports: keyspaces, how long they live, and how they are forgotten.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use jiff::civil::Date;
 use larder::{
-    Cache, CacheSettings, Codec, CodecError, InvalidCacheSettings, Keyspace, Lock, Lookup, Policy,
-    Receipt, Refresh, Scope, Space,
+    Cache, CacheSettings, Codec, CodecError, InvalidCacheSettings, Keyspace, Load, Loaded, Lock,
+    Lookup, Policy, Receipt, Refresh, Scope, Space,
     tier::{Tier, TierError, s3::S3},
 };
 
@@ -115,7 +115,10 @@ impl Kept {
     /// It was answered; or it was not, and may be when it comes again.
     pub(crate) async fn end_answer(&self, id: &str, lock: Option<Lock>, answered: bool) {
         let told = if answered {
-            self.answered.put(id, true.into()).await.map(drop)
+            // No put: that would tell everybody of what nobody else has.
+            let load = async |_: Load<bool>| Ok::<_, Infallible>(Loaded::from(true));
+            drop(self.answered.get_or_load(id, load).await);
+            Ok(())
         } else if let Some(lock) = lock {
             self.cache.unlock(&("line", id), &lock.token).await
         } else {

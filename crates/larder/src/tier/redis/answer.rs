@@ -60,6 +60,7 @@ pub(super) fn parse(value: Value, entries: usize) -> Option<(Answer, bool)> {
         news,
         cursor: moment(&cursor)?,
         complete: moment(&complete)? == 1,
+        whole: false,
         lease,
     };
     Some((answer, quiet))

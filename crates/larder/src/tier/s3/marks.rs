@@ -159,6 +159,21 @@ impl Marks {
         scopes.iter().filter_map(mark).collect()
     }
 
+    /// Whether it has forgotten none of its news, and has no more than a process remembers.
+    pub(super) fn is_whole(&self) -> bool {
+        self.forgotten == 0 && self.of.len() + self.news.len() < MAX_MARKS / 2
+    }
+
+    /// All marks, and those of entries that were replaced.
+    pub(super) fn all(&self) -> Vec<Mark> {
+        let kept = self.of.iter().map(|(scope, at)| Mark {
+            scope: *scope,
+            at: *at,
+        });
+        kept.chain(self.news.iter().map(|(_, mark)| *mark))
+            .collect()
+    }
+
     /// The news since `cursor`, and whether it is all of it.
     pub(super) fn since(&self, cursor: u64) -> (Vec<Mark>, bool) {
         let news = self.news.iter().filter(|(number, _)| *number > cursor);
