@@ -55,6 +55,28 @@ impl Desk {
         names.filter(|name| !name.contains('~')).collect()
     }
 
+    /// Has the object's fresh time end a day earlier; what can stand in stays as long.
+    pub(crate) async fn age(&self, name: &str) {
+        let (body, metadata) = self.object(name).await;
+        let life = metadata["larder-life"].as_str().unwrap();
+        let mut numbers = life.split(' ').map(|number| number.parse::<u64>().unwrap());
+        let mut next = |earlier: u64| numbers.next().unwrap() - earlier;
+        let times = [next(0), next(86_400_000), next(86_400_000)];
+        let rest: Vec<_> = numbers.map(|number| number.to_string()).collect();
+        let times = times.map(|time| time.to_string());
+        let life = format!("{} {}", times.join(" "), rest.join(" "));
+        let put = self.s3.put_object().bucket(&self.reports.bucket).key(name);
+        let put = put.metadata("larder-life", life);
+        let schema = metadata["larder-schema"].as_str().unwrap();
+        let put = put.metadata("larder-schema", schema).body(body.into());
+        put.send().await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self, name: &str) {
+        let delete = self.s3.delete_object().bucket(&self.reports.bucket);
+        delete.key(name).send().await.unwrap();
+    }
+
     pub(crate) async fn object(&self, name: &str) -> (Vec<u8>, Value) {
         let get = self.s3.get_object().bucket(&self.reports.bucket).key(name);
         let object = get.send().await.unwrap();

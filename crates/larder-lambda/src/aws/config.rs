@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, ConfigLoader, Region, SdkConfig,
+    environment::EnvironmentVariableCredentialsProvider, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::{
     Builder,
@@ -41,6 +43,7 @@ pub fn aws_config_loader() -> ConfigLoader {
                 .build(),
         )
         .retry_config(RetryConfig::standard().with_max_attempts(3));
+    let loader = from_environment(loader);
     let own = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(environment);
     let in_china = environment("AWS_REGION").is_some_and(|region| region.starts_with("cn-"));
     if own.iter().any(Option::is_some) || in_china {
@@ -54,6 +57,21 @@ pub fn aws_config_loader() -> ConfigLoader {
         }
         // The SDK's own client believes whom the system believes.
         Err(_) => loader,
+    }
+}
+
+/// With the Region and the credentials of the environment, where both are there, as they are on Lambda: the same that would be
+/// found first by looking everywhere, without setting up clients for everywhere else at each cold start.
+fn from_environment(loader: ConfigLoader) -> ConfigLoader {
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let keys = set("AWS_ACCESS_KEY_ID").zip(set("AWS_SECRET_ACCESS_KEY"));
+    let loader = match set("AWS_REGION") {
+        Some(region) => loader.region(Region::new(region)),
+        None => loader,
+    };
+    match keys {
+        Some(_) => loader.credentials_provider(EnvironmentVariableCredentialsProvider::new()),
+        None => loader,
     }
 }
 
