@@ -2,6 +2,7 @@
 
 use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
+use larder::CacheSettings;
 use secrecy::SecretString;
 
 /// An environment variable of this process, if it is set to valid Unicode.
@@ -126,6 +127,13 @@ impl<L: Fn(&str) -> Option<String>> Settings<L> {
                 default
             }
         }
+    }
+
+    /// The cache, as `CACHE_*` describe it.
+    pub fn cache(&mut self) -> Option<CacheSettings> {
+        let cache = CacheSettings::from_lookup(&self.lookup);
+        let told = cache.map_err(|invalid| self.problems.extend(invalid.problems));
+        told.ok()
     }
 
     /// Records that `name` cannot have `value`; `problem` ends the sentence.

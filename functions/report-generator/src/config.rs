@@ -72,21 +72,13 @@ impl Config {
 
     /// Reads settings by `lookup`.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
-        let cache = CacheSettings::from_lookup(&lookup);
         let mut settings = Settings::new(lookup);
-        let cache = cache.map_err(|invalid| {
-            for problem in invalid.problems {
-                settings.conflict(problem);
-            }
-        });
-        let config = Self::read(&mut settings, cache.ok());
+        let config = Self::read(&mut settings);
         settings.finish(config)
     }
 
-    fn read<L>(settings: &mut Settings<L>, cache: Option<CacheSettings>) -> Option<Self>
-    where
-        L: Fn(&str) -> Option<String>,
-    {
+    fn read<L: Fn(&str) -> Option<String>>(settings: &mut Settings<L>) -> Option<Self> {
+        let cache = settings.cache();
         let bucket = settings.optional("PDF_BUCKET_NAME");
         let alias = settings.optional("PDF_STORAGE_BUCKET");
         let link_life = hours(settings, "PDF_URL_EXPIRATION_HOURS", MOST_LINK_HOURS);

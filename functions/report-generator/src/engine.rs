@@ -34,23 +34,20 @@ impl Engine {
         let bucket = config.bucket.as_deref();
         let kept = Kept::new(&config.cache, bucket.map(|bucket| (s3.clone(), bucket)))?;
         let pdfs = bucket.map(|bucket| Pdfs::new(s3, bucket, config.link_life, aws));
-        let secrets = || Ok::<_, anyhow::Error>(Secrets::new(Parameters::new(aws)?));
-        let model = match config.model.clone() {
-            Some(settings) => Some(Model::new(http.clone(), secrets()?, settings)),
-            None => None,
-        };
         let line = &config.line;
-        let parameters = line
+        let channel = line
             .secret_parameter
             .clone()
             .zip(line.token_parameter.clone());
-        let line = match parameters {
-            Some(parameters) => {
-                let url = line.api.clone();
-                Some(Api::new(http.clone(), url, secrets()?, parameters))
-            }
-            None => None,
-        };
+        let has_secrets = config.model.is_some() || channel.is_some();
+        let secrets = has_secrets.then(|| Parameters::new(aws).map(Secrets::new));
+        let secrets = secrets.transpose()?;
+        let model = config.model.clone().zip(secrets.clone());
+        let model = model.map(|(settings, secrets)| Model::new(http.clone(), secrets, settings));
+        let line = channel.zip(secrets).map(|(channel, secrets)| {
+            let url = line.api.clone();
+            Api::new(http.clone(), url, secrets, channel)
+        });
         let news = config.news.as_ref();
         let inner = Inner {
             market: Market::new(http.clone(), config.market.clone()),

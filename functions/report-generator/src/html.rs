@@ -4,7 +4,6 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
     answer::ReportAnswer,
-    language::Language,
     narrative::{Recommendation, phrases, pick},
     ticker::Ticker,
 };
@@ -72,11 +71,7 @@ pub(crate) fn report(answer: &ReportAnswer, has_pdf: bool) -> String {
             @if report.narrative == crate::narrative::Author::Rules { p { (words.written_by_rules) } }
         }
     };
-    document(language_tag(report.language), &title, &body)
-}
-
-fn language_tag(language: Language) -> &'static str {
-    language.code()
+    document(report.language.code(), &title, &body)
 }
 
 fn document(language: &str, title: &str, body: &Markup) -> String {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use reqwest::Client;
 use url::Url;
 
-pub(crate) use self::chart::plain;
 pub use self::chart::{MAX_ANSWER, Unusable, parse};
 use crate::{
     outside::{Limits, Outside, Unanswered},

@@ -10,8 +10,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::{
-    market::plain,
-    outside::{Limits, Outside, Unanswered},
+    outside::{Limits, Outside, Unanswered, plain},
     ticker::Ticker,
 };
 

@@ -185,3 +185,13 @@ fn client() -> Result<Client, anyhow::Error> {
         .redirect(reqwest::redirect::Policy::none());
     Ok(client.build()?)
 }
+
+/// The first `most` characters of `text` in one line, without control characters and braces.
+pub(crate) fn plain(text: &str, most: usize) -> String {
+    let text = text.get(..most * 16).unwrap_or(text);
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let line = words.join(" ");
+    let kept = line.chars().filter(|letter| !matches!(letter, '{' | '}'));
+    kept.take(most).collect()
+}

@@ -121,12 +121,11 @@ impl Report {
             words.as_of,
             self.date
         );
-        for (heading, section) in self.headed() {
-            let _ = write!(text, "\n{heading}\n");
-            if std::ptr::eq(section, self.sections.what_to_do.as_str()) {
-                let _ = write!(text, "{}: ", self.advice());
-            }
-            let _ = writeln!(text, "{section}");
+        let [story, know, to_do, risks, percentiles] = self.sections.texts();
+        let to_do = format!("{}: {to_do}", self.advice());
+        let sections = [story, know, &to_do, risks, percentiles];
+        for (heading, section) in words.headings.into_iter().zip(sections) {
+            let _ = write!(text, "\n{heading}\n{section}\n");
         }
         if !news.is_empty() {
             let _ = write!(text, "\n{}\n", words.news);

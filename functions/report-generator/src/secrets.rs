@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use larder_lambda::{ParameterError, Parameters};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::recently::Recently;
+use crate::{
+    outside::{Answer, Limits, Outside, Unanswered},
+    recently::Recently,
+};
 
 /// Long enough to cost nothing, short enough for a secret that was changed.
 const KNOWN: SignedDuration = SignedDuration::from_mins(30);
@@ -44,6 +48,25 @@ impl Secrets {
         let secret = SecretString::from(secret.expose_secret().trim());
         self.kept.learn(name.to_owned(), secret.clone(), now);
         Ok((secret, now))
+    }
+
+    /// Asks with the secret `name` as a bearer token, and once more where that is answered with one of `refusals` and the secret
+    /// may have been changed since it was read.
+    pub(crate) async fn ask_as_bearer<E: From<NoSecret> + From<Unanswered>>(
+        &self,
+        (name, refusals): (&str, &[StatusCode]),
+        outside: &Outside,
+        (server, limits): (&'static str, Limits),
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Answer, E> {
+        loop {
+            let (secret, read) = self.get(name).await?;
+            let signed = |client: &Client| request(client).bearer_auth(secret.expose_secret());
+            let answer = outside.ask(server, limits, signed).await?;
+            if !refusals.contains(&answer.status) || !self.refused(name, read) {
+                return Ok(answer);
+            }
+        }
     }
 
     /// What was read at that time was refused. Whether it will be read again.

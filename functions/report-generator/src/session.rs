@@ -71,19 +71,20 @@ pub(crate) fn date_of(symbol: &Ticker, now: Timestamp) -> Date {
     if there.time() < opens {
         date = day_before(date);
     }
-    while matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday) {
-        date = day_before(date);
-    }
-    date
+    weekday_until(date)
 }
 
 /// The weekday before `date`.
 pub(crate) fn weekday_before(date: Date) -> Date {
-    let mut before = day_before(date);
-    while matches!(before.weekday(), Weekday::Saturday | Weekday::Sunday) {
-        before = day_before(before);
+    weekday_until(day_before(date))
+}
+
+/// The last weekday that is no later than `date`.
+fn weekday_until(mut date: Date) -> Date {
+    while matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday) {
+        date = day_before(date);
     }
-    before
+    date
 }
 
 fn day_before(date: Date) -> Date {

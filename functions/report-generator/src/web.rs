@@ -233,9 +233,8 @@ impl App {
             Ok(route) => route,
             Err(refused) => return Ok(refused),
         };
-        let deadline = invocation.deadline;
         let mut call = Call {
-            deadline,
+            deadline: invocation.deadline,
             is_reader: true,
             metrics,
         };
@@ -243,8 +242,8 @@ impl App {
             Route::Webhook => return self.webhook(request, invocation, call.metrics).await,
             Route::Index => Ok(Response::html(html::index(self.tickers()))),
             Route::Report(ticker) => self.page_or_json(request, ticker, &mut call).await,
-            Route::Chart(ticker) => self.chart(request, ticker, &mut call).await,
-            Route::Pdf(ticker) => self.pdf(request, ticker, &mut call).await,
+            Route::Chart(ticker) => self.chart((request, ticker), &mut call).await,
+            Route::Pdf(ticker) => self.pdf((request, ticker), &mut call).await,
         };
         let served = served.map(|response| {
             // Link previews ask so.
@@ -283,36 +282,35 @@ impl App {
         Ok(Response::json(200, &serde_json::to_value(answer)?))
     }
 
-    async fn chart(
+    /// The answer with one thing beside the report.
+    async fn with(
         &self,
-        request: &Request,
-        ticker: &str,
+        include: Include,
+        (request, ticker): (&Request, &str),
         call: &mut Call<'_>,
-    ) -> Result<Response, Error> {
+    ) -> Result<ReportAnswer, Error> {
+        let ask = request.ask(ticker)?;
+        self.report(&Ask { include, ..ask }, call).await
+    }
+
+    async fn chart(&self, asked: (&Request, &str), call: &mut Call<'_>) -> Result<Response, Error> {
         let include = Include {
             chart: true,
             ..Include::default()
         };
-        let ask = request.ask(ticker)?;
-        let answer = self.report(&Ask { include, ..ask }, call).await?;
+        let answer = self.with(include, asked, call).await?;
         match answer.chart {
             Some(chart) => Ok(Response::png(Arc::unwrap_or_clone(chart))),
             None => Err(lacking(&answer)),
         }
     }
 
-    async fn pdf(
-        &self,
-        request: &Request,
-        ticker: &str,
-        call: &mut Call<'_>,
-    ) -> Result<Response, Error> {
+    async fn pdf(&self, asked: (&Request, &str), call: &mut Call<'_>) -> Result<Response, Error> {
         let include = Include {
             pdf: true,
             ..Include::default()
         };
-        let ask = request.ask(ticker)?;
-        let answer = self.report(&Ask { include, ..ask }, call).await?;
+        let answer = self.with(include, asked, call).await?;
         match answer.pdf {
             Some((url, _)) => Ok(Response::redirect(url)),
             None => Err(lacking(&answer)),

@@ -28,16 +28,11 @@ impl Config {
 
     /// Reads settings by `lookup`.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
-        let cache = CacheSettings::from_lookup(&lookup);
         let mut settings = Settings::new(lookup);
         let runtime = RuntimeSettings::read(&mut settings);
         let max_age = max_age(&mut settings);
-        let cache = cache.map_err(|invalid| {
-            for problem in invalid.problems {
-                settings.conflict(problem);
-            }
-        });
-        let config = runtime.zip(cache.ok()).map(|(runtime, cache)| Self {
+        let cache = settings.cache();
+        let config = runtime.zip(cache).map(|(runtime, cache)| Self {
             runtime,
             max_age,
             cache,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
@@ -107,27 +107,24 @@ impl Api {
             retries: key.map_or(0, |_| RETRIES),
             ..LIMITS
         };
-        loop {
-            let (token, read) = self.secrets.get(&self.token_parameter).await?;
-            let request = |client: &Client| {
-                let request = client.post(url.clone());
-                let request = request
-                    .bearer_auth(token.expose_secret())
-                    .header("content-type", "application/json")
-                    .body(text.clone());
-                match key {
-                    Some(key) => request.header("x-line-retry-key", key),
-                    None => request,
-                }
-            };
-            let answer = self.outside.ask(SERVER, limits, request).await?;
-            // The token may have been changed since it was read.
-            let is_old = answer.status == StatusCode::UNAUTHORIZED
-                && self.secrets.refused(&self.token_parameter, read);
-            if !is_old {
-                return Ok(answer);
+        let request = |client: &Client| {
+            let request = client.post(url.clone());
+            let request = request
+                .header("content-type", "application/json")
+                .body(text.clone());
+            match key {
+                Some(key) => request.header("x-line-retry-key", key),
+                None => request,
             }
-        }
+        };
+        let token = (
+            self.token_parameter.as_str(),
+            &[StatusCode::UNAUTHORIZED][..],
+        );
+        let (secrets, to) = (&self.secrets, (SERVER, limits));
+        secrets
+            .ask_as_bearer(token, &self.outside, to, request)
+            .await
     }
 }
 

@@ -7,7 +7,10 @@
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Deserialize;
 
-use crate::series::{Bar, Series};
+use crate::{
+    outside::plain,
+    series::{Bar, Series},
+};
 
 /// The longest answer that is read: a year of days has 40 KB.
 pub const MAX_ANSWER: usize = 512 << 10;
@@ -158,16 +161,6 @@ fn name(meta: &Meta, symbol: &str) -> String {
     names
         .find(|name| !name.is_empty())
         .unwrap_or_else(|| symbol.to_owned())
-}
-
-/// The first `most` characters of `text` in one line, without control characters and braces.
-pub(crate) fn plain(text: &str, most: usize) -> String {
-    let text = text.get(..most * 16).unwrap_or(text);
-    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
-    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
-    let line = words.join(" ");
-    let kept = line.chars().filter(|letter| !matches!(letter, '{' | '}'));
-    kept.take(most).collect()
 }
 
 /// One a day: a row that lacks a price has none, and shifts no other.

@@ -5,7 +5,6 @@
 use std::{fmt::Write as _, time::Duration};
 
 use reqwest::{Client, StatusCode};
-use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
@@ -177,33 +176,26 @@ impl Model {
 
     async fn ask(&self, body: &Value) -> Result<Vec<u8>, NoText> {
         let text = body.to_string();
-        loop {
-            let (key, read) = self.secrets.get(&self.settings.key_parameter).await?;
-            let request = |client: &Client| {
-                let request = client.post(self.endpoint.clone());
-                request
-                    .bearer_auth(key.expose_secret())
-                    .header("content-type", "application/json")
-                    .body(text.clone())
-            };
-            let answer = self.outside.ask(SERVER, LIMITS, request).await?;
-            match answer.status {
-                status if status.is_success() => return Ok(answer.body),
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                    // It may have been changed since it was read.
-                    if !self.secrets.refused(&self.settings.key_parameter, read) {
-                        // What the server says may quote the key.
-                        return Err(NoText::KeyRefused(answer.status.as_u16()));
-                    }
-                }
-                status => {
-                    return Err(NoText::Unanswered(Unanswered::Refused {
-                        server: SERVER,
-                        status: status.as_u16(),
-                        said: answer.shown(),
-                    }));
-                }
-            }
+        let request = |client: &Client| {
+            let request = client.post(self.endpoint.clone());
+            request
+                .header("content-type", "application/json")
+                .body(text.clone())
+        };
+        let refusals = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        let key = (self.settings.key_parameter.as_str(), &refusals[..]);
+        let (secrets, to) = (&self.secrets, (SERVER, LIMITS));
+        let asked = secrets.ask_as_bearer::<NoText>(key, &self.outside, to, request);
+        let answer = asked.await?;
+        match answer.status {
+            status if status.is_success() => Ok(answer.body),
+            // What the server says may quote the key.
+            status if refusals.contains(&status) => Err(NoText::KeyRefused(status.as_u16())),
+            status => Err(NoText::Unanswered(Unanswered::Refused {
+                server: SERVER,
+                status: status.as_u16(),
+                said: answer.shown(),
+            })),
         }
     }
 

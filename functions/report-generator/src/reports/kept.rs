@@ -31,7 +31,7 @@ const STANDS_IN: Policy = DAY.stale_on_error(STALE, Duration::ZERO);
 const WRITTEN: Policy = STANDS_IN.lease(Duration::from_secs(110), Duration::from_secs(100));
 /// Asking somebody takes some seconds.
 const ASKED: Policy = DAY.lease(Duration::from_secs(30), Duration::from_secs(25));
-
+/// Old headlines are better than none; old prices are not.
 const HEARD: Policy = ASKED.stale_on_error(STALE, Duration::ZERO);
 
 static REPORTS: Keyspace<TextKey, Report> =
