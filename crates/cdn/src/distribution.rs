@@ -1,0 +1,231 @@
+//! Which distribution serves a domain, or a bucket. Pure.
+
+use serde::{Deserialize, Serialize};
+
+/// A distribution, as far as it has to be known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// Its id, such as `E2BX1E7RR7IV8R`.
+    pub id: String,
+    /// Its own domain, such as `d111111abcdef8.cloudfront.net`.
+    pub domain_name: String,
+    /// The domains that it serves beside; `*.example.com` stands for all with one label more.
+    pub aliases: Vec<String>,
+    /// Where its objects come from.
+    pub origins: Vec<Origin>,
+    /// Whether it is there for a test of a change, and serves a share of another one's readers.
+    pub is_staging: bool,
+}
+
+/// Where objects come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// A host's name, such as `bucket.s3.us-east-1.amazonaws.com`.
+    pub domain_name: String,
+    /// What stands before each path there: empty, or `/prod`.
+    pub path: String,
+}
+
+/// How many names an error tells.
+const TOLD: usize = 20;
+
+/// No distribution was found, or more than one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotFound {
+    /// None serves the domain.
+    #[error(
+        "no distribution of this account serves {domain}; there are {seen}. Give the domain an alias, or say which by DISTRIBUTION_ID"
+    )]
+    NoAlias {
+        /// The domain.
+        domain: String,
+        /// What is served.
+        seen: String,
+    },
+    /// Several do, which can be of a test only.
+    #[error("{domain} is served by several distributions, {ids}: say which by DISTRIBUTION_ID")]
+    Several {
+        /// The domain.
+        domain: String,
+        /// Their ids.
+        ids: String,
+    },
+    /// None serves the bucket.
+    #[error(
+        "no distribution of this account serves the bucket {0}: stop its events, or say which by DISTRIBUTION_ID"
+    )]
+    NoOrigin(String),
+}
+
+/// The one that serves `domain`: by that very alias, else by a wildcard's, else by its own name. Those for tests do not count.
+pub fn by_alias<'a>(all: &'a [Distribution], domain: &str) -> Result<&'a Distribution, NotFound> {
+    let live = || all.iter().filter(|it| !it.is_staging);
+    let has =
+        |it: &Distribution, fits: &dyn Fn(&str) -> bool| it.aliases.iter().any(|alias| fits(alias));
+    let exact = |alias: &str| alias.eq_ignore_ascii_case(domain);
+    let wild = |alias: &str| is_below(domain, alias);
+    let ways: [&dyn Fn(&Distribution) -> bool; 3] =
+        [&|it| has(it, &exact), &|it| has(it, &wild), &|it| {
+            exact(&it.domain_name)
+        }];
+    for way in ways {
+        let found: Vec<_> = live().filter(|it| way(it)).collect();
+        match found.as_slice() {
+            [] => {}
+            [one] => return Ok(one),
+            several => {
+                let ids: Vec<_> = several.iter().map(|it| it.id.as_str()).collect();
+                return Err(NotFound::Several {
+                    domain: domain.to_owned(),
+                    ids: ids.join(" and "),
+                });
+            }
+        }
+    }
+    Err(NotFound::NoAlias {
+        domain: domain.to_owned(),
+        seen: seen(live()),
+    })
+}
+
+/// Those that serve objects of `bucket`, each with what of a key its paths do not have: `prod/` where the origin's path is `/prod`.
+pub fn by_bucket<'a>(
+    all: &'a [Distribution],
+    bucket: &str,
+) -> Result<Vec<(&'a Distribution, String)>, NotFound> {
+    let live = all.iter().filter(|it| !it.is_staging);
+    let mut found = Vec::new();
+    for distribution in live {
+        let origins = distribution.origins.iter();
+        for origin in origins.filter(|origin| is_bucket(&origin.domain_name, bucket)) {
+            let path = origin.path.trim_matches('/');
+            let prefix = if path.is_empty() {
+                String::new()
+            } else {
+                format!("{path}/")
+            };
+            if !found.contains(&(distribution, prefix.clone())) {
+                found.push((distribution, prefix));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(NotFound::NoOrigin(bucket.to_owned()));
+    }
+    Ok(found)
+}
+
+/// Whether `domain` has one label more than the rest of `*.rest`.
+fn is_below(domain: &str, alias: &str) -> bool {
+    let rest = alias.strip_prefix("*.");
+    let parent = domain.split_once('.');
+    rest.zip(parent).is_some_and(|(rest, (label, parent))| {
+        !label.is_empty() && parent.eq_ignore_ascii_case(rest)
+    })
+}
+
+/// Whether a host is that bucket's: `bucket.s3.amazonaws.com`, with its Region or as a website, too.
+fn is_bucket(host: &str, bucket: &str) -> bool {
+    let rest = host
+        .strip_prefix(bucket)
+        .and_then(|rest| rest.strip_prefix(".s3"));
+    rest.is_some_and(|rest| {
+        let of_aws = rest.ends_with(".amazonaws.com") || rest.ends_with(".amazonaws.com.cn");
+        of_aws && (rest.starts_with('.') || rest.starts_with('-'))
+    })
+}
+
+fn seen<'a>(all: impl Iterator<Item = &'a Distribution>) -> String {
+    let names = |it: &Distribution| {
+        let aliases = it.aliases.join(", ");
+        if aliases.is_empty() {
+            it.domain_name.clone()
+        } else {
+            aliases
+        }
+    };
+    let mut seen: Vec<_> = all.map(|it| format!("{} ({})", it.id, names(it))).collect();
+    let more = seen.len().saturating_sub(TOLD);
+    seen.truncate(TOLD);
+    match (seen.is_empty(), more) {
+        (true, _) => "none at all".to_owned(),
+        (false, 0) => seen.join(", "),
+        (false, more) => format!("{} and {more} more", seen.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distribution(id: &str, aliases: &[&str]) -> Distribution {
+        Distribution {
+            id: id.to_owned(),
+            domain_name: format!("{}.cloudfront.net", id.to_lowercase()),
+            aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+            ..Distribution::default()
+        }
+    }
+
+    #[test]
+    fn an_exact_alias_comes_before_a_wildcard_and_both_before_a_name() {
+        let mut staging = distribution("E0", &["releases.example.com"]);
+        staging.is_staging = true;
+        let all = [
+            staging,
+            distribution("E1", &["*.example.com"]),
+            distribution("E2", &["Releases.Example.com", "other.example.org"]),
+            distribution("E3", &[]),
+        ];
+        let found = |domain: &str| by_alias(&all, domain).map(|it| it.id.as_str());
+        assert_eq!(found("releases.example.com"), Ok("E2"));
+        assert_eq!(found("www.example.com"), Ok("E1"));
+        assert_eq!(found("e3.cloudfront.net"), Ok("E3"));
+        for missing in ["a.b.example.com", "example.com", ".example.com"] {
+            let told = found(missing).unwrap_err().to_string();
+            assert!(
+                told.contains(
+                    "E2 (Releases.Example.com, other.example.org), E3 (e3.cloudfront.net)"
+                ),
+                "{told}"
+            );
+        }
+        let none = by_alias(&[], "a.example.com").unwrap_err().to_string();
+        assert!(none.contains("none at all"), "{none}");
+    }
+
+    #[test]
+    fn two_that_serve_the_same_are_an_error_that_names_both() {
+        let all = [
+            distribution("E1", &["*.example.com"]),
+            distribution("E2", &["*.EXAMPLE.com"]),
+        ];
+        let told = by_alias(&all, "a.example.com").unwrap_err().to_string();
+        assert!(told.contains("E1 and E2"), "{told}");
+    }
+
+    #[test]
+    fn a_bucket_is_found_by_its_origin_in_all_that_serve_it() {
+        let with = |id: &str, host: &str, path: &str| Distribution {
+            origins: vec![Origin {
+                domain_name: host.to_owned(),
+                path: path.to_owned(),
+            }],
+            ..distribution(id, &[])
+        };
+        let all = [
+            with("E1", "releases.s3.us-east-1.amazonaws.com", ""),
+            with("E2", "releases.s3-website-us-east-1.amazonaws.com", "/prod"),
+            with("E3", "my-releases.s3.amazonaws.com", ""),
+            with("E4", "releases.s3.evil.example.com", ""),
+        ];
+        let found = by_bucket(&all, "releases").unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(it, path)| (it.id.as_str(), path.as_str()))
+            .collect();
+        assert_eq!(found, [("E1", ""), ("E2", "prod/")]);
+        assert!(by_bucket(&all, "s3").is_err());
+    }
+}

@@ -1,0 +1,235 @@
+//! From what changed to an invalidation: planned within the room that there is, asked for once, and counted.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    cloudfront::{CloudFront, Invalidation},
+    error::{Error, ErrorKind},
+    item::{Item, Kind},
+    known::Known,
+    plan::{MAX_WILDCARDS, NoRoom, Plan, Room, plan},
+    price::{Price, cost},
+    reference::reference,
+    usage::{BillingMonth, Counted, Made, Usage},
+};
+
+/// From so many paths on it is looked how many are in progress already; `CloudFront` refuses what is too much in any case.
+const MANY: usize = 500;
+/// An invalidation that was made so long before it was asked for is an earlier one.
+const EARLIER: SignedDuration = SignedDuration::from_secs(30);
+
+/// Who asks for invalidations.
+#[derive(Debug)]
+pub struct Invalidator {
+    /// Where.
+    pub cloudfront: CloudFront,
+    /// What the month has had.
+    pub usage: Usage,
+    /// How many wildcards may be in progress, so that some are left for people.
+    pub max_wildcards: usize,
+    /// How many items of a month are free.
+    pub free: u64,
+}
+
+/// What is to be invalidated.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Of which distribution.
+    pub distribution: &'a str,
+    /// What changed.
+    pub changed: &'a [Item],
+    /// What else there may be.
+    pub known: Known<'a>,
+    /// Because of what: versions of objects, or of a deployment. The same items because of the same are one invalidation.
+    pub content: &'a [String],
+    /// Hashes of the events that said so.
+    pub handled: &'a [u64],
+}
+
+/// What an order came to.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The items that were asked for.
+    pub plan: Plan,
+    /// The invalidation; none if it was made earlier and is no longer among the newest.
+    pub invalidation: Option<Invalidation>,
+    /// Whether it was made now, and not earlier.
+    pub is_new: bool,
+    /// How many items are billed for it: none if it was made earlier.
+    pub billed: u64,
+    /// How many the month has had by now, as far as it is known.
+    pub month: u64,
+    /// What it cost, in dollars.
+    pub cost: f64,
+}
+
+/// An order could not be carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// It is more than a distribution takes at a time, however empty.
+    #[error("{0}: name fewer paths, or wildcards for them")]
+    TooLarge(NoRoom),
+    /// There is no room beside what is in progress.
+    #[error("too much is in progress on {distribution}: {no_room}")]
+    NoRoom {
+        /// Of which distribution.
+        distribution: String,
+        /// What there is room for.
+        no_room: NoRoom,
+    },
+    /// There are tags, and the distribution knows of none.
+    #[error(
+        "{tag} is a tag, and {distribution} has no cache tags: set its CacheTagConfig, or name paths"
+    )]
+    NoTags {
+        /// Of which distribution.
+        distribution: String,
+        /// One of the tags.
+        tag: Item,
+    },
+    /// `CloudFront` has refused it, or cannot be asked.
+    #[error(transparent)]
+    CloudFront(#[from] Error),
+}
+
+impl OrderError {
+    /// What it means.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TooLarge(_) | Self::NoTags { .. } => ErrorKind::Invalid,
+            Self::NoRoom { .. } => ErrorKind::TooManyInProgress,
+            Self::CloudFront(error) => error.kind,
+        }
+    }
+
+    /// Whether the same may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.kind().is_retryable()
+    }
+}
+
+impl Invalidator {
+    /// Has what an order says invalidated, unless the same was ordered before. There has to be something to invalidate.
+    pub async fn carry_out(&self, order: &Order<'_>) -> Result<Done, OrderError> {
+        let Order { distribution, .. } = *order;
+        let plan = self.plan(order).await?;
+        if let Some(tag) = plan.items.iter().find(|item| item.kind() == Kind::Tag)
+            && !self.cloudfront.takes_tags(distribution).await?
+        {
+            return Err(OrderError::NoTags {
+                distribution: distribution.to_owned(),
+                tag: tag.clone(),
+            });
+        }
+        let reference = reference(distribution, &plan.items, order.content);
+        let began = Timestamp::now();
+        match self
+            .cloudfront
+            .create(distribution, &plan.items, &reference)
+            .await
+        {
+            Ok(invalidation) => Ok(self.counted(order, plan, invalidation, began).await),
+            Err(error) if error.kind == ErrorKind::Duplicate => {
+                let earlier = self.cloudfront.find(distribution, &reference).await;
+                let earlier = earlier.inspect_err(
+                    |error| tracing::warn!(%error, "An earlier invalidation could not be found"),
+                );
+                Ok(Done {
+                    plan,
+                    invalidation: earlier.ok().flatten(),
+                    is_new: false,
+                    billed: 0,
+                    month: self.month(began).await,
+                    cost: 0.0,
+                })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The cheapest plan for an order, within the room beside what is in progress.
+    async fn plan(&self, order: &Order<'_>) -> Result<Plan, OrderError> {
+        let free = match order.known {
+            // Nothing is weighed.
+            Known::Nothing => self.free,
+            _ => self.free.saturating_sub(self.month(Timestamp::now()).await),
+        };
+        let cheapest = |room: Room| {
+            let plan = |price| plan(order.changed, order.known, price, room);
+            let clearing_least = plan(Price::FREE)?;
+            if u64::try_from(clearing_least.items.len()).unwrap_or(u64::MAX) <= free {
+                return Ok(clearing_least);
+            }
+            plan(Price::PAID)
+        };
+        let room = Room {
+            wildcards: self.max_wildcards.min(MAX_WILDCARDS),
+            ..Room::ALL
+        };
+        let plan = cheapest(room).map_err(OrderError::TooLarge)?;
+        if plan.wildcards() == 0 && plan.items.len() < MANY {
+            return Ok(plan);
+        }
+        let mut room = match self.cloudfront.room(order.distribution).await {
+            Ok(room) => room,
+            Err(error) if error.kind == ErrorKind::NoDistribution => return Err(error.into()),
+            // Whoever may not list invalidations may still ask for one.
+            Err(error) => {
+                tracing::warn!(%error, "What is in progress is not known");
+                return Ok(plan);
+            }
+        };
+        let for_people = MAX_WILDCARDS.saturating_sub(self.max_wildcards);
+        room.wildcards = room.wildcards.saturating_sub(for_people);
+        cheapest(room).map_err(|no_room| OrderError::NoRoom {
+            distribution: order.distribution.to_owned(),
+            no_room,
+        })
+    }
+
+    async fn counted(
+        &self,
+        order: &Order<'_>,
+        plan: Plan,
+        invalidation: Invalidation,
+        began: Timestamp,
+    ) -> Done {
+        let items = u64::try_from(plan.items.len()).unwrap_or(u64::MAX);
+        let is_earlier = invalidation.created < began - EARLIER;
+        let made = Made {
+            distribution: order.distribution.to_owned(),
+            invalidation: invalidation.id.clone(),
+            at: invalidation.created,
+            items: if is_earlier { 0 } else { items },
+            handled: order.handled.to_vec(),
+        };
+        let counted = self.usage.count(&made).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, invalidation = invalidation.id, "An invalidation could not be counted");
+            Counted { is_new: true, month: items }
+        });
+        let is_new = counted.is_new && !is_earlier;
+        let billed = if is_new { items } else { 0 };
+        Done {
+            cost: cost(counted.month.saturating_sub(billed), billed, self.free),
+            plan,
+            invalidation: Some(invalidation),
+            is_new,
+            billed,
+            month: counted.month,
+        }
+    }
+
+    /// How many items the month of that moment has had; as if none where that is not known.
+    pub async fn month(&self, at: Timestamp) -> u64 {
+        self.usage
+            .month(BillingMonth::of(at))
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!(%error, "How many paths the month has had is not known");
+                0
+            })
+    }
+}
