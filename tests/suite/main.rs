@@ -8,6 +8,8 @@ mod cache_invocations;
 #[cfg(test)]
 mod cache_processes;
 #[cfg(test)]
+mod cdn_clients;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod contract;

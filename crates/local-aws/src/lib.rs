@@ -2,11 +2,13 @@
 
 pub mod chat;
 pub mod cloud;
+pub mod cloudfront;
 pub mod cloudtrail;
 pub mod demo;
 pub mod dynamodb;
 pub mod ec2;
 pub mod edge;
+pub mod event_source;
 pub mod fleet;
 pub mod lambda;
 pub mod line;

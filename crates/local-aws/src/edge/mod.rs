@@ -7,15 +7,18 @@
 //! (expiration)", "Request and response behavior for Amazon S3 origins" in the CloudFront Developer
 //! Guide.
 
+mod cache;
+mod covered;
 mod fault;
 mod freshness;
 mod object;
 
 use std::{
-    collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use anyhow::Context as _;
@@ -25,8 +28,9 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use tokio::net::TcpSocket;
 
 use crate::server::Server;
+pub use cache::EdgeCache;
 pub use fault::{Fault, Kind};
-use object::Object;
+use object::{Object, Origin};
 
 /// A running edge.
 #[derive(Debug)]
@@ -40,9 +44,10 @@ pub struct Edge {
 
 #[derive(Debug)]
 struct Shared {
-    s3: Client,
-    bucket: String,
-    cache: Mutex<HashMap<String, Arc<Object>>>,
+    origin: Origin,
+    /// How often that was asked.
+    fetches: AtomicUsize,
+    cache: EdgeCache,
     faults: Mutex<Vec<Fault>>,
     requests: Mutex<Vec<Seen>>,
 }
@@ -65,10 +70,15 @@ pub struct Seen {
 impl Edge {
     /// Starts an edge in front of `bucket`.
     pub async fn start(s3: Client, bucket: &str) -> anyhow::Result<Self> {
+        Self::start_at(s3, bucket, "").await
+    }
+
+    /// Starts an edge in front of what is in `bucket` below `origin_path`: `/folder`, or nothing for all of it.
+    pub async fn start_at(s3: Client, bucket: &str, origin_path: &str) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
-            s3,
-            bucket: bucket.to_owned(),
-            cache: Mutex::default(),
+            origin: Origin::new(s3, bucket, origin_path),
+            fetches: AtomicUsize::default(),
+            cache: EdgeCache::default(),
             faults: Mutex::default(),
             requests: Mutex::default(),
         });
@@ -105,7 +115,24 @@ impl Edge {
 
     /// Forgets everything that it holds, as an invalidation of `/*` would have it.
     pub fn clear(&self) {
-        lock(&self.shared.cache).clear();
+        self.shared.cache.clear();
+    }
+
+    /// Its cache, for CloudFront to invalidate.
+    #[must_use]
+    pub fn cache(&self) -> EdgeCache {
+        self.shared.cache.clone()
+    }
+
+    /// Takes out what the items of an invalidation cover, and returns how many objects that were.
+    pub fn invalidate<S: AsRef<str>>(&self, items: &[S]) -> usize {
+        self.shared.cache.invalidate(items)
+    }
+
+    /// How often it has asked the origin, be it only whether something changed.
+    #[must_use]
+    pub fn origin_fetches(&self) -> usize {
+        self.shared.fetches.load(Ordering::Relaxed)
     }
 
     /// Has something go wrong from now on.
@@ -173,37 +200,31 @@ async fn answer(
 impl Shared {
     /// The object, from the cache while it is fresh, and how it was had.
     async fn get(&self, path: &str) -> (Arc<Object>, &'static str) {
-        let held = lock(&self.cache).get(path).cloned();
-        if let Some(held) = held.as_ref().filter(|held| held.is_fresh(Instant::now())) {
-            return (
-                Arc::clone(held),
-                if held.status.is_success() {
-                    "Hit"
-                } else {
-                    "Error"
-                },
-            );
-        }
+        let (fetch, held) = match self.cache.look_up(path) {
+            Ok(held) if held.status.is_success() => return (held, "Hit"),
+            Ok(error) => return (error, "Error"),
+            Err(missing) => missing,
+        };
         let held = held.filter(|held| held.status.is_success());
-        let (object, cache) =
-            match object::fetch(&self.s3, &self.bucket, path, held.as_deref()).await {
-                Ok(Some(object)) if object.status.is_success() => (Arc::new(object), "Miss"),
-                Ok(Some(error)) => (Arc::new(error), "Error"),
-                Ok(None) => match held {
-                    Some(held) => (Arc::new(held.refreshed()), "RefreshHit"),
-                    None => (Arc::new(Object::error(StatusCode::BAD_GATEWAY)), "Error"),
-                },
-                // An origin that is away: what is held is better than nothing.
-                Err(error) => match held {
-                    Some(held) => (held, "Hit"),
-                    None => {
-                        tracing::warn!(%error, path, "The origin cannot be reached");
-                        (Arc::new(Object::error(StatusCode::BAD_GATEWAY)), "Error")
-                    }
-                },
-            };
+        self.fetches.fetch_add(1, Ordering::Relaxed);
+        let (object, cache) = match self.origin.fetch(path, held.as_deref()).await {
+            Ok(Some(object)) if object.status.is_success() => (Arc::new(object), "Miss"),
+            Ok(Some(error)) => (Arc::new(error), "Error"),
+            Ok(None) => match held {
+                Some(held) => (Arc::new(held.refreshed()), "RefreshHit"),
+                None => (Arc::new(Object::error(StatusCode::BAD_GATEWAY)), "Error"),
+            },
+            // An origin that is away: what is held is better than nothing.
+            Err(error) => match held {
+                Some(held) => (held, "Hit"),
+                None => {
+                    tracing::warn!(%error, path, "The origin cannot be reached");
+                    (Arc::new(Object::error(StatusCode::BAD_GATEWAY)), "Error")
+                }
+            },
+        };
         if object.may_be_kept() {
-            lock(&self.cache).insert(path.to_owned(), Arc::clone(&object));
+            fetch.keep(path, &object);
         }
         (object, cache)
     }

@@ -2,7 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_s3::{Client, error::SdkError, operation::get_object::GetObjectError};
+use aws_sdk_s3::{
+    Client,
+    error::SdkError,
+    operation::get_object::{GetObjectError, GetObjectOutput},
+    primitives::DateTimeFormat,
+};
 use axum::{
     body::{Body, Bytes},
     response::Response,
@@ -10,7 +15,19 @@ use axum::{
 use http::{HeaderMap, StatusCode, header, response::Builder};
 use uuid::Uuid;
 
-use super::freshness::lifetime;
+use super::{covered, freshness::lifetime};
+
+/// The metadata that S3 sends as `x-amz-meta-cache-tag`, which a distribution may be told to look for.
+const TAGS: [&str; 2] = ["cache-tag", "cache-tags"];
+
+/// The bucket behind an edge.
+#[derive(Debug)]
+pub(super) struct Origin {
+    s3: Client,
+    bucket: String,
+    /// What stands before every key: nothing, or `folder/`.
+    prefix: String,
+}
 
 /// What the origin said, and until when it holds.
 #[derive(Clone, Debug)]
@@ -21,61 +38,83 @@ pub(super) struct Object {
     etag: Option<String>,
     last_modified: Option<String>,
     cache_control: Option<String>,
+    /// What it may be invalidated by, in lower case.
+    pub(super) tags: Vec<String>,
     since: Instant,
     lifetime: Duration,
 }
 
-/// Asks the origin, or only whether it changed where something is held: then `None` means that it
-/// did not. Fails if the origin gives no answer.
-pub(super) async fn fetch(
-    s3: &Client,
-    bucket: &str,
-    path: &str,
-    held: Option<&Object>,
-) -> anyhow::Result<Option<Object>> {
-    let key = path.trim_start_matches('/');
-    if key.is_empty() {
-        return Ok(Some(Object::error(StatusCode::FORBIDDEN)));
-    }
-    let etag = held.and_then(|held| held.etag.clone());
-    let sent = s3
-        .get_object()
-        .bucket(bucket)
-        .key(key)
-        .set_if_none_match(etag)
-        .send()
-        .await;
-    let found = match sent {
-        Ok(found) => found,
-        Err(SdkError::ServiceError(error)) => {
-            let status = StatusCode::from_u16(error.raw().status().as_u16())?;
-            return Ok(match (status, error.err()) {
-                (StatusCode::NOT_MODIFIED, _) => None,
-                (_, GetObjectError::NoSuchKey(_)) => Some(Object::error(StatusCode::NOT_FOUND)),
-                _ => Some(Object::error(status)),
-            });
+impl Origin {
+    pub(super) fn new(s3: Client, bucket: &str, path: &str) -> Self {
+        let path = path.trim_matches('/');
+        Self {
+            s3,
+            bucket: bucket.to_owned(),
+            prefix: if path.is_empty() {
+                String::new()
+            } else {
+                format!("{path}/")
+            },
         }
-        Err(error) => return Err(error.into()),
-    };
-    let cache_control = found.cache_control;
-    Ok(Some(Object {
-        status: StatusCode::OK,
-        content_type: found
-            .content_type
-            .unwrap_or_else(|| "binary/octet-stream".to_owned()),
-        etag: found.e_tag,
-        last_modified: found.last_modified.and_then(|time| {
-            time.fmt(aws_sdk_s3::primitives::DateTimeFormat::HttpDate)
-                .ok()
-        }),
-        lifetime: lifetime(true, cache_control.as_deref()),
-        cache_control,
-        since: Instant::now(),
-        body: found.body.collect().await?.into_bytes(),
-    }))
+    }
+
+    /// Asks the origin, or only whether it changed where something is held: then `None` means that it
+    /// did not. Fails if the origin gives no answer.
+    pub(super) async fn fetch(
+        &self,
+        path: &str,
+        held: Option<&Object>,
+    ) -> anyhow::Result<Option<Object>> {
+        let key = covered::decode(path.trim_start_matches('/'));
+        let key = String::from_utf8_lossy(&key);
+        if key.is_empty() {
+            return Ok(Some(Object::error(StatusCode::FORBIDDEN)));
+        }
+        let sent = self
+            .s3
+            .get_object()
+            .bucket(&self.bucket)
+            .key(format!("{}{key}", self.prefix))
+            .set_if_none_match(held.and_then(|held| held.etag.clone()))
+            .send()
+            .await;
+        match sent {
+            Ok(found) => Object::found(found).await.map(Some),
+            Err(SdkError::ServiceError(error)) => {
+                let status = StatusCode::from_u16(error.raw().status().as_u16())?;
+                Ok(match (status, error.err()) {
+                    (StatusCode::NOT_MODIFIED, _) => None,
+                    (_, GetObjectError::NoSuchKey(_)) => Some(Object::error(StatusCode::NOT_FOUND)),
+                    _ => Some(Object::error(status)),
+                })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 impl Object {
+    async fn found(found: GetObjectOutput) -> anyhow::Result<Self> {
+        let metadata = found.metadata.unwrap_or_default();
+        let tags = TAGS.iter().filter_map(|name| metadata.get(*name));
+        let cache_control = found.cache_control;
+        Ok(Self {
+            status: StatusCode::OK,
+            content_type: found
+                .content_type
+                .unwrap_or_else(|| "binary/octet-stream".to_owned()),
+            etag: found.e_tag,
+            last_modified: found
+                .last_modified
+                .and_then(|time| time.fmt(DateTimeFormat::HttpDate).ok()),
+            tags: tags.flat_map(|value| covered::tags(value)).collect(),
+            lifetime: lifetime(true, cache_control.as_deref()),
+            cache_control,
+            since: Instant::now(),
+            body: found.body.collect().await?.into_bytes(),
+        })
+    }
+
     pub(super) fn error(status: StatusCode) -> Self {
         let code = match status {
             StatusCode::NOT_FOUND => "NoSuchKey",
@@ -91,6 +130,7 @@ impl Object {
             etag: None,
             last_modified: None,
             cache_control: None,
+            tags: Vec::new(),
             since: Instant::now(),
             lifetime: lifetime(false, None),
         }
