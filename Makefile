@@ -81,8 +81,8 @@ fuzz: check-fuzz $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ) ## Fuzz every parser of forei
 
 .PHONY: bench
 bench: check-bench setup $(BENCH_VENV)/$(READY) ## Measure against floors and peers, and write docs/benchmarks*.md
-	cargo build --locked --release --bin monitor-runner --bin report-generator --bin runtime-calculator --bin runtime-events --bin answer-only --bin quick-monitor
-	cargo bench --locked --workspace --bench monitor-runner --bench reports --bench running-minutes
+	cargo build --locked --release --bin cdn-invalidator --bin monitor-runner --bin report-generator --bin runtime-calculator --bin runtime-events --bin answer-only --bin quick-monitor
+	cargo bench --locked --workspace --bench invalidation --bench monitor-runner --bench reports --bench running-minutes
 	@command -v npm > /dev/null && npm ci --silent --prefix benches/cache/peers || echo "no npm: the cache's peers in JavaScript are left out"
 	CARGO_TARGET_DIR=$(CURDIR)/benches/cache/target cargo run --locked --release --manifest-path benches/cache/Cargo.toml
 
@@ -95,6 +95,10 @@ build: setup ## Build the functions for Lambda into target/lambda; ARCH=arm64 fo
 deploy: parameters/$(ENVIRONMENT).yaml build $(LINT_VENV)/$(READY) ## Deploy to AWS with SAM: ENVIRONMENT=dev or prod, as parameters/ says
 	$(LINT_VENV)/bin/sam deploy --config-env $(ENVIRONMENT) \
 		--parameter-overrides file://parameters/$(ENVIRONMENT).yaml Architecture=$(ARCH)
+
+.PHONY: publish
+publish: ## Publish a monitor or templates: make publish ARGS="monitor --monitor slack …"; ARGS=--help tells more
+	@cargo run --quiet --locked --package larder-publish -- $(ARGS)
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
@@ -124,7 +128,7 @@ $(VENV)/$(READY): tools/requirements.txt
 	@touch $@
 
 $(VENV)/test-$(READY): tools/test-requirements.txt $(VENV)/$(READY)
-	@echo "Adding TA-Lib and the clients of Yahoo, OpenAI and LINE to $(VENV), about 300 MB"
+	@echo "Adding TA-Lib, the aws CLI and the clients of Yahoo, OpenAI and LINE to $(VENV), about 450 MB"
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt --requirement tools/test-requirements.txt
 	@touch $@
 

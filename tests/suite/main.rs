@@ -10,6 +10,16 @@ mod cache_processes;
 #[cfg(test)]
 mod cdn_clients;
 #[cfg(test)]
+mod cdn_invalidation;
+#[cfg(test)]
+mod cdn_permissions;
+#[cfg(test)]
+mod cdn_queue;
+#[cfg(test)]
+mod cdn_release;
+#[cfg(test)]
+mod cdn_world;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod contract;
@@ -36,7 +46,11 @@ mod minutes_world;
 #[cfg(test)]
 mod monitors;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod publish;
 #[cfg(test)]
 mod report_clients;
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! report-generator under the very policy of the template, and under none.
 
-use local_aws::{lambda::Config, moto::Moto, reports::Reports, template::Template};
-use local_servers::helper::workspace_root;
+use local_aws::{lambda::Config, moto::Moto, reports::Reports};
 use serde_json::{Value, json};
 
 use crate::{
     clients::said,
+    policies::{self, Meanings},
     report_world::{ask, ask_dbs, cache, configured, generated, hit},
     world::{create, invoke},
 };
@@ -32,45 +32,29 @@ fn with_keys(config: Config, [key, secret]: &[String; 2]) -> Config {
         .env("AWS_SESSION_TOKEN", "")
 }
 
-/// The role's policy, as it is once it is deployed with this bucket and these parameters; but for logs.
+/// The role's policy, as it is once it is deployed with this bucket and these parameters.
 fn policy(bucket: &str, variables: &[(&'static str, String)]) -> Value {
-    let template = Template::load(&workspace_root().join("template.yaml")).unwrap();
-    let role = &template.document()["Resources"]["ReportGeneratorRole"]["Properties"];
-    let statements = &role["Policies"][0]["PolicyDocument"]["Statement"];
-    let mut text = statements.to_string();
-    for (written, meant) in [
+    let set = |variable: &str| {
+        let found = variables.iter().find(|(name, _)| *name == variable);
+        found.unwrap().1.clone()
+    };
+    let meanings = Meanings::from([
+        ("ReportsBucket.Arn", format!("arn:aws:s3:::{bucket}")),
+        ("HasLlm", String::new()),
+        ("HasLine", String::new()),
+        ("LlmApiKeyParameter", set("LLM_API_KEY_PARAMETER")),
         (
-            r#"{"Fn::GetAtt":"ReportsBucket.Arn"}"#,
-            format!(r#""arn:aws:s3:::{bucket}""#),
-        ),
-        ("${ReportsBucket.Arn}", format!("arn:aws:s3:::{bucket}")),
-        ("${AWS::Partition}", "aws".to_owned()),
-        ("${AWS::Region}", "us-east-1".to_owned()),
-        ("${AWS::AccountId}", "123456789012".to_owned()),
-    ] {
-        text = text.replace(written, &meant);
-    }
-    for (parameter, variable) in [
-        ("${LlmApiKeyParameter}", "LLM_API_KEY_PARAMETER"),
-        (
-            "${LineChannelSecretParameter}",
-            "LINE_CHANNEL_SECRET_PARAMETER",
+            "LineChannelSecretParameter",
+            set("LINE_CHANNEL_SECRET_PARAMETER"),
         ),
         (
-            "${LineChannelTokenParameter}",
-            "LINE_CHANNEL_TOKEN_PARAMETER",
+            "LineChannelTokenParameter",
+            set("LINE_CHANNEL_TOKEN_PARAMETER"),
         ),
-    ] {
-        let set = variables.iter().find(|(name, _)| *name == variable);
-        text = text.replace(parameter, &set.unwrap().1);
-    }
-    let statements: Vec<Value> = serde_json::from_str(&text).unwrap();
-    let statements = statements.iter().map(|statement| {
-        let statement = statement.pointer("/Fn::If/1").unwrap_or(statement);
-        let mut statement = statement.clone();
-        statement["Resource"] = resolved(&statement["Resource"]);
-        let ssm = statement["Action"] == json!(["ssm:GetParameter"]);
-        if ssm {
+    ]);
+    let mut policy = policies::policy("ReportGeneratorRole", &meanings);
+    for statement in policy["Statement"].as_array_mut().unwrap() {
+        if statement["Action"] == json!(["ssm:GetParameter"]) {
             let of = statement["Resource"].to_string();
             assert!(
                 of.contains(":parameter/larder/") && !of.contains('*') && !of.contains('$'),
@@ -79,22 +63,8 @@ fn policy(bucket: &str, variables: &[(&'static str, String)]) -> Value {
             // moto knows resources of S3 alone.
             statement["Resource"] = json!("*");
         }
-        statement
-    });
-    let statements = statements.filter(|statement| !statement.to_string().contains("logs:"));
-    json!({ "Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>() })
-}
-
-/// `{"Fn::Sub": "…"}` as the text that it is by now.
-fn resolved(resource: &Value) -> Value {
-    match resource {
-        Value::Array(all) => all.iter().map(resolved).collect(),
-        Value::Object(of) => of
-            .get("Fn::Sub")
-            .cloned()
-            .unwrap_or_else(|| resource.clone()),
-        _ => resource.clone(),
     }
+    policy
 }
 
 #[tokio::test]

@@ -119,8 +119,9 @@ impl Error {
                 message.as_deref().unwrap_or_default(),
             ),
         };
+        let message = message.or_else(|| status.map(|status| format!("it answered {status}")));
         // What the service says is said already.
-        let is_said = code.is_some() || message.is_some();
+        let is_said = message.is_some();
         Self {
             kind,
             code,

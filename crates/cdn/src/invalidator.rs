@@ -42,8 +42,6 @@ pub struct Order<'a> {
     pub known: Known<'a>,
     /// Because of what: versions of objects, or of a deployment. The same items because of the same are one invalidation.
     pub content: &'a [String],
-    /// Hashes of the events that said so.
-    pub handled: &'a [u64],
 }
 
 /// What an order came to.
@@ -198,25 +196,23 @@ impl Invalidator {
         began: Timestamp,
     ) -> Done {
         let items = u64::try_from(plan.items.len()).unwrap_or(u64::MAX);
-        let is_earlier = invalidation.created < began - EARLIER;
         let made = Made {
             distribution: order.distribution.to_owned(),
             invalidation: invalidation.id.clone(),
             at: invalidation.created,
-            items: if is_earlier { 0 } else { items },
-            handled: order.handled.to_vec(),
+            items: plan.items.clone(),
+            is_earlier: invalidation.created < began - EARLIER,
         };
         let counted = self.usage.count(&made).await.unwrap_or_else(|error| {
             tracing::warn!(%error, invalidation = invalidation.id, "An invalidation could not be counted");
             Counted { is_new: true, month: items }
         });
-        let is_new = counted.is_new && !is_earlier;
-        let billed = if is_new { items } else { 0 };
+        let billed = if counted.is_new { items } else { 0 };
         Done {
             cost: cost(counted.month.saturating_sub(billed), billed, self.free),
             plan,
             invalidation: Some(invalidation),
-            is_new,
+            is_new: counted.is_new,
             billed,
             month: counted.month,
         }

@@ -43,6 +43,13 @@ pub fn reference(distribution: &str, items: &[Item], content: &[String]) -> Stri
     reference
 }
 
+/// A hash of an item, short enough to keep thousands of them in an item of a table.
+pub(crate) fn fingerprint(item: &str) -> u64 {
+    let hash = aws_lc_rs::digest::digest(&SHA256, item.as_bytes());
+    let first = hash.as_ref().first_chunk();
+    first.copied().map_or(0, u64::from_le_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,13 @@ pub fn shown(sent: impl fmt::Display) -> String {
     sent.to_string().chars().take(80).collect()
 }
 
+/// Whether `text` is a name as all functions take them, `^[a-z0-9][a-z0-9-]{0,63}$`: fit to be a part of a path, a URL or a key.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.len() <= 64 && text.starts_with(plain) && text.chars().all(|c| plain(c) || c == '-')
+}
+
 /// Whether an `EventBridge` schedule fired, of either kind ("Scheduled Event" of a rule or of the Scheduler). An event of another kind is
 /// an error.
 pub fn is_schedule(fields: &Fields) -> Result<bool, String> {
@@ -67,6 +74,18 @@ mod tests {
                 .unwrap_err()
                 .contains("no schedule's event")
         );
+    }
+
+    #[test]
+    fn a_name_is_plain() {
+        let long = "a".repeat(64);
+        for name in ["slack", "0-a", &long] {
+            assert!(is_name(name), "{name}");
+        }
+        let long = "a".repeat(65);
+        for other in ["", "-a", "A", "a_b", "a/b", "../a", "\u{e4}", &long] {
+            assert!(!is_name(other), "{other}");
+        }
     }
 
     #[test]

@@ -235,7 +235,9 @@ impl<F: Function> Serving<F> {
             )
         })?;
         let time = invocation.deadline.time_to_work();
-        let handling = AssertUnwindSafe(self.function.handle(event, invocation, metrics));
+        // Of a type that says nothing of what is in it: with several of AWS's clients inside it is too deep for the compiler.
+        let handling = self.function.handle(event, invocation, metrics).boxed();
+        let handling = AssertUnwindSafe(handling);
         let handling = tokio::time::timeout(time, handling.catch_unwind());
         let handled = match self.function.cache() {
             Some(cache) => {

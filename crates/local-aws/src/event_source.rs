@@ -6,6 +6,7 @@
 
 mod batch;
 mod route;
+mod s3_event;
 mod sqs;
 
 use std::{

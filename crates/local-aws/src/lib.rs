@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cdn;
 pub mod chat;
 pub mod cloud;
 pub mod cloudfront;
@@ -26,3 +27,23 @@ pub mod template;
 pub mod watch;
 
 pub use server::Server;
+
+use aws_config::{Region, SdkConfig};
+use aws_sdk_s3::config::Credentials;
+
+/// The configuration of AWS's clients for whatever listens at `endpoint`, on this machine.
+pub async fn sdk_config(endpoint: &str) -> SdkConfig {
+    larder_lambda::aws_config_loader()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local-aws"))
+        .endpoint_url(endpoint)
+        // Plain, and past any proxy of the user's: none leads to this machine.
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .load()
+        .await
+}
+
+/// Where the Invoke API of `endpoint` takes events for `function`.
+fn lambda_url(endpoint: &str, function: &str) -> String {
+    format!("{endpoint}/2015-03-31/functions/{function}/invocations")
+}

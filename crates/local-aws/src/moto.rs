@@ -1,11 +1,8 @@
 //! S3, and later other services, by moto: <https://docs.getmoto.org>.
 
 use anyhow::Context as _;
-use aws_config::Region;
-use aws_sdk_s3::config::{Credentials, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use local_servers::helper::Helper;
-
-const REGION: &str = "us-east-1";
 
 /// A moto server. It ends with this handle, or with this process.
 #[derive(Debug)]
@@ -36,14 +33,7 @@ impl Moto {
 
     /// A client of its S3.
     pub async fn s3(&self) -> aws_sdk_s3::Client {
-        let config = larder_lambda::aws_config_loader()
-            .region(Region::new(REGION))
-            .credentials_provider(Credentials::new("local", "local", None, None, "local-aws"))
-            .endpoint_url(&self.url)
-            // Plain, and past any proxy of the user's: none leads to this machine.
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .load()
-            .await;
+        let config = crate::sdk_config(&self.url).await;
         let config = aws_sdk_s3::config::Builder::from(&config)
             // A bucket as a part of the host name would need a name server.
             .force_path_style(true)

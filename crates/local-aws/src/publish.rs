@@ -5,26 +5,27 @@
 //! `latest` always has to be asked about; the metadata may be a minute old, so that all is right
 //! even if no cache is ever invalidated.
 
-use std::io::Write as _;
-
 use anyhow::Context as _;
-use aws_sdk_s3::{Client, primitives::ByteStream};
-use flate2::{Compression, write::GzEncoder};
+use aws_sdk_s3::Client;
+use cdn::release::Release;
 use jiff::{SignedDuration, Timestamp};
-use larder_artifact::platform;
-use minisign::KeyPair;
-use serde_json::{Value, json};
+use larder_artifact::{Compression, platform};
+use larder_publish::{
+    metadata::{Build, Document, MIN_RUNNER, Origin},
+    packed,
+    sign::Signer,
+    store::{A_MINUTE, ALWAYS_ASK, Content, IMMUTABLE, JSON, Object, PROGRAM, Store},
+};
+use serde_json::Value;
 
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-const ALWAYS_ASK: &str = "no-cache";
-const A_MINUTE: &str = "public, max-age=60";
+/// What the names of all binaries begin with.
+const PREFIX: &str = "watchy";
 
 /// A bucket of releases and the key that signs them.
 pub struct Publisher {
-    s3: Client,
-    bucket: String,
+    store: Store,
     base_url: String,
-    keys: KeyPair,
+    signer: Signer,
 }
 
 /// A release to be published.
@@ -60,6 +61,22 @@ impl NewRelease {
             valid_for: SignedDuration::from_hours(14 * 24),
         }
     }
+
+    /// Where it lies.
+    fn at(&self) -> Release<'_> {
+        Release {
+            prefix: PREFIX,
+            monitor: &self.monitor,
+        }
+    }
+
+    fn compression(&self) -> Compression {
+        if self.gzip {
+            Compression::Gzip
+        } else {
+            Compression::None
+        }
+    }
 }
 
 impl Publisher {
@@ -70,21 +87,17 @@ impl Publisher {
             .send()
             .await
             .context("could not make the releases bucket")?;
-        let keys =
-            KeyPair::generate_unencrypted_keypair().context("could not make a signing key")?;
-        let (bucket, base_url) = (bucket.to_owned(), base_url.to_owned());
         Ok(Self {
-            s3,
-            bucket,
-            base_url,
-            keys,
+            store: Store::of(s3, bucket),
+            base_url: base_url.to_owned(),
+            signer: Signer::generate().context("could not make a signing key")?,
         })
     }
 
     /// The key that verifies what is signed here, for `TRUSTED_KEYS`.
     #[must_use]
     pub fn public_key(&self) -> String {
-        self.keys.pk.to_base64()
+        self.signer.public_key()
     }
 
     /// Publishes `release` and returns its metadata.
@@ -97,31 +110,25 @@ impl Publisher {
     /// Uploads the objects of `release` without its metadata, which is returned.
     pub async fn upload(&self, release: &NewRelease) -> anyhow::Result<Value> {
         let metadata = self.metadata(release)?;
-        let NewRelease {
-            monitor, version, ..
-        } = release;
         let object = if release.gzip {
-            gzip(&release.binary)?
+            packed(&release.binary)?
         } else {
             release.binary.clone()
         };
-        let name = |version: &str| {
-            format!("binaries/{monitor}-monitor/watchy-{monitor}-monitor-{version}")
-        };
-        self.put(
-            &name(version),
-            object.clone(),
-            "application/octet-stream",
-            IMMUTABLE,
-        )
-        .await?;
-        self.put(
-            &name("latest"),
-            object,
-            "application/octet-stream",
-            ALWAYS_ASK,
-        )
-        .await?;
+        let sha256 = sha256(&release.binary);
+        let at = release.at();
+        for (key, cache_control) in [
+            (at.versioned(&release.version), IMMUTABLE),
+            (at.latest(), ALWAYS_ASK),
+        ] {
+            let described = Object {
+                sha256: Some(&sha256),
+                compression: release.compression(),
+                ..Object::new(&key, PROGRAM, cache_control)
+            };
+            let content = Content::Bytes(object.clone());
+            self.store.put(&described, content).await?;
+        }
         Ok(metadata)
     }
 
@@ -133,8 +140,11 @@ impl Publisher {
 
     /// Uploads any bytes where metadata should be.
     pub async fn put_metadata_bytes(&self, monitor: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
-        let key = format!("binaries/{monitor}-monitor/metadata.json");
-        self.put(&key, bytes, "application/json", A_MINUTE).await
+        let release = Release {
+            prefix: PREFIX,
+            monitor,
+        };
+        self.put(&release.metadata(), bytes, JSON, A_MINUTE).await
     }
 
     /// Uploads any object.
@@ -145,81 +155,47 @@ impl Publisher {
         content_type: &str,
         cache_control: &str,
     ) -> anyhow::Result<()> {
-        self.s3
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .content_type(content_type)
-            .cache_control(cache_control)
-            .body(ByteStream::from(body))
-            .send()
-            .await
-            .with_context(|| format!("could not upload {key}"))?;
+        let object = Object::new(key, content_type, cache_control);
+        self.store.put(&object, Content::Bytes(body)).await?;
         Ok(())
     }
 
     /// The metadata of `release`, signed.
     pub fn metadata(&self, release: &NewRelease) -> anyhow::Result<Value> {
-        let NewRelease {
-            monitor,
-            version,
-            binary,
-            ..
-        } = release;
         let now = Timestamp::now();
-        let sha256 = sha256(binary);
-        let base = format!(
-            "{}/binaries/{monitor}-monitor/watchy-{monitor}-monitor",
-            self.base_url
-        );
-        let download_url = format!("{base}-{version}");
-        let text = json!({
-            "schema": 1,
-            "monitor": monitor,
-            "target": release.platform,
-            "version": version,
-            "epoch": release.epoch,
-            "published_at": now.to_string(),
-            "expires_at": (now + release.valid_for).to_string(),
-            "sha256": sha256,
-            "size": binary.len(),
-            "url": download_url,
-            "min_runner": "0.1.0",
-        })
-        .to_string();
-        Ok(json!({
-            "compression": if release.gzip { "gzip" } else { "none" },
-            "version": version,
-            "buildTime": now.to_string(),
-            "downloadUrl": download_url,
-            "latestUrl": format!("{base}-latest"),
-            "sha256": sha256,
-            "binarySize": binary.len(),
-            "target_platform": release.platform,
-            "lambda_compatible": true,
-            "binary_type": "rust",
-            "sig": self.sign(&text)?,
-            "signed": text,
-        }))
+        let build = Build {
+            platform: release.platform.clone(),
+            sha256: sha256(&release.binary),
+            size: u64::try_from(release.binary.len())?,
+            compression: release.compression(),
+            key: release.at().versioned(&release.version),
+        };
+        let document = Document {
+            release: release.at(),
+            version: &release.version,
+            url: &self.base_url,
+            plain: &build,
+            others: &[],
+            epoch: release.epoch,
+            published: now,
+            expires: now + release.valid_for,
+            min_runner: MIN_RUNNER,
+            binary_type: "rust",
+            origin: Origin::default(),
+        };
+        Ok(document.to_json(Some(&self.signer))?)
     }
 
     /// A minisign signature over `text`.
     pub fn sign(&self, text: &str) -> anyhow::Result<String> {
-        let signature = minisign::sign(
-            Some(&self.keys.pk),
-            &self.keys.sk,
-            text.as_bytes(),
-            None,
-            None,
-        );
-        Ok(signature.context("could not sign")?.into_string())
+        Ok(self.signer.sign(text)?)
     }
 }
 
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Publisher")
-            .field("bucket", &self.bucket)
+            .field("bucket", &self.store.bucket())
             .field("base_url", &self.base_url)
             .finish_non_exhaustive()
     }
@@ -228,11 +204,5 @@ impl std::fmt::Debug for Publisher {
 /// The SHA-256 of `bytes` in hexadecimal digits.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    larder_artifact::Sha256::of(bytes).to_string()
-}
-
-fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-    packed.write_all(bytes)?;
-    packed.finish()
+    larder_publish::digest::sha256(bytes)
 }

@@ -23,7 +23,7 @@ impl Ticker {
         schedule: &Schedule,
         every: Duration,
     ) -> anyhow::Result<Self> {
-        let url = format!("{endpoint}/2015-03-31/functions/{function}/invocations");
+        let url = crate::lambda_url(endpoint, function);
         let schedule = schedule.clone();
         // No proxy leads to this machine.
         let client = larder_lambda::http_client()?.no_proxy().build()?;

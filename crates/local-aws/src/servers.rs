@@ -45,6 +45,11 @@ impl Servers {
         })
     }
 
+    /// A client of the tables, for others to have theirs beside.
+    pub async fn tables(&self) -> aws_sdk_dynamodb::Client {
+        client(&self.dynamodb).await
+    }
+
     /// Where CloudTrail, EC2 and DynamoDB are.
     #[must_use]
     pub fn urls(&self) -> [String; 3] {

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 
 use crate::{
+    cdn::Cdn,
     edge::Edge,
     moto::Moto,
     progress::Progress,
@@ -25,8 +26,10 @@ const RELEASES: &str = "releases";
 pub struct Stack {
     /// S3.
     pub moto: Moto,
-    /// The CDN in front of the releases.
+    /// The edge in front of the releases.
     pub edge: Edge,
+    /// CloudFront, whose edge that is, and what tells of changes.
+    pub cdn: Cdn,
     /// Where releases come from.
     pub publisher: Publisher,
     /// What the monitors watch.
@@ -72,6 +75,10 @@ impl Stack {
         let [trail, ec2, dynamodb] = servers.urls();
         step.done(&format!("{dynamodb}, {trail} and {ec2}"));
 
+        let step = progress.step("CloudFront, and buckets that tell what changes");
+        let cdn = Cdn::start(&moto, &servers.tables().await, (RELEASES, &edge)).await?;
+        step.done(&cdn.cloudfront.url());
+
         let step = progress.step("prices, news, a model and LINE");
         let reports = Reports::start(&moto).await?;
         step.done(&format!(
@@ -85,6 +92,7 @@ impl Stack {
         Ok(Self {
             moto,
             edge,
+            cdn,
             publisher,
             status_page,
             servers,
@@ -117,6 +125,7 @@ impl Stack {
             .into_iter()
             .chain(self.servers.variables())
             .chain(self.reports.variables())
+            .chain(self.cdn.variables())
             .map(|(name, value)| (name.to_owned(), value))
             .chain(pages)
             .collect()
@@ -124,7 +133,7 @@ impl Stack {
 }
 
 /// The path of a program of this workspace, which lies where this very program does.
-fn built(name: &str) -> anyhow::Result<std::path::PathBuf> {
+pub(crate) fn built(name: &str) -> anyhow::Result<std::path::PathBuf> {
     let this = std::env::current_exe().context("this program does not know where it is")?;
     Ok(this.parent().unwrap_or_else(|| Path::new(".")).join(name))
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use larder_lambda::event::{Fields, is_schedule, no_others, shown};
+use larder_lambda::event::{Fields, is_name, is_schedule, no_others, shown};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -46,11 +46,7 @@ impl FromStr for MonitorName {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let valid = text.len() <= 64
-            && text.starts_with(plain)
-            && text.chars().all(|c| plain(c) || c == '-');
-        if valid {
+        if is_name(text) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidName(shown(text)))

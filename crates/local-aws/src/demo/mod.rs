@@ -1,6 +1,7 @@
 //! What `make run` and `make dev` do.
 
 mod keep;
+mod publishing;
 mod report;
 
 use std::{
@@ -55,6 +56,7 @@ pub async fn run(json: bool) -> anyhow::Result<()> {
             report.rows.push(row);
         }
     }
+    report.publishing = Some(publishing::show(&stack, &watch, (&progress, &results)).await?);
     watch.stop().await;
     drop(stack);
     let summary = results.join("summary.json");
@@ -95,6 +97,8 @@ pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
             tickers.push(Ticker::start(&watch.url(), of, schedule, every)?);
         }
     }
+    let _delivery = stack.cdn.deliver(&watch.url())?;
+    progress.note("cdn-invalidator is told of what changes in the buckets releases and templates");
     progress.note("\nTry, in another terminal (after `. .venv/bin/activate`):");
     for function in &functions {
         for event in events_of(&function.name)? {
@@ -108,6 +112,12 @@ pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
             ));
         }
     }
+    let (s3, edge) = (stack.moto.url(), stack.cdn.templates.url());
+    progress.note("  # change a template, and see when the edge has it");
+    progress.note(&format!(
+        "  AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1 aws --endpoint-url {s3} s3 cp FILE s3://templates/customer-templates/a.yaml"
+    ));
+    progress.note(&format!("  curl -i {edge}/customer-templates/a.yaml"));
     let page = stack.status_page.url();
     progress.note("  # have Slack's page tell of an outage");
     progress.note(&format!(

@@ -12,10 +12,14 @@ use larder_lambda::environment;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::publishing::Publishing;
+
 /// What a run found.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     pub(super) rows: Vec<Row>,
+    /// A release on its way to its readers.
+    pub(super) publishing: Option<Publishing>,
 }
 
 /// One event of one function, first used and then used again.
@@ -123,6 +127,9 @@ fn done(answer: &Value) -> Option<String> {
         let (servers, lookups) = (count("processed")?, count("lookups")?);
         return Some(format!("{servers} servers, {lookups} look-ups"));
     }
+    if let Some(cleared) = cleared(answer) {
+        return Some(cleared);
+    }
     if let Some(source) = answer.get("source").and_then(Value::as_str) {
         return Some(format!("{source}: {} min", answer.get("minutes")?));
     }
@@ -147,6 +154,26 @@ fn done(answer: &Value) -> Option<String> {
     }
     let warmed = answer.get("warmed")?;
     Some(format!("{warmed} at hand"))
+}
+
+/// What was invalidated, by one event or by a queue's.
+fn cleared(answer: &Value) -> Option<String> {
+    if let Some(failures) = answer.get("batchItemFailures") {
+        let all = answer.get("invalidations")?.as_array()?;
+        let said: Vec<_> = all.iter().filter_map(cleared).collect();
+        ensure_empty(failures)?;
+        return Some(said.join("; "));
+    }
+    let billed = answer.get("billable_paths")?;
+    let status = answer
+        .get("status")?
+        .as_str()
+        .filter(|status| *status != "failed")?;
+    Some(format!("{status}: {billed} billed"))
+}
+
+fn ensure_empty(failures: &Value) -> Option<()> {
+    failures.as_array()?.is_empty().then_some(())
 }
 
 /// Milliseconds to three places, which sums and differences of such figures have more of.
@@ -176,25 +203,15 @@ impl Report {
             let plain = environment("NO_COLOR").is_some_and(|no| !no.is_empty());
             let coloured = stdout.is_terminal() && !plain;
             writeln!(stdout, "\n{}\n", self.table(coloured))?;
+            if let Some(publishing) = &self.publishing {
+                writeln!(stdout, "{}\n", publishing_table(publishing, coloured))?;
+            }
         }
         Ok(())
     }
 
     fn table(&self, coloured: bool) -> Table {
-        let mut table = Table::new();
-        table.load_style(if coloured {
-            presets::UTF8_FULL_CONDENSED
-        } else {
-            presets::ASCII_MARKDOWN
-        });
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        if !coloured {
-            let width = table.width();
-            table.force_no_tty();
-            if let Some(width) = width {
-                table.set_width(width);
-            }
-        }
+        let mut table = empty_table(coloured);
         let titles = [
             "function",
             "event",
@@ -217,6 +234,56 @@ impl Report {
         }
         table
     }
+}
+
+/// A table that fits the terminal; plain where there is none.
+fn empty_table(coloured: bool) -> Table {
+    let mut table = Table::new();
+    table.load_style(if coloured {
+        presets::UTF8_FULL_CONDENSED
+    } else {
+        presets::ASCII_MARKDOWN
+    });
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    if !coloured {
+        let width = table.width();
+        table.force_no_tty();
+        if let Some(width) = width {
+            table.set_width(width);
+        }
+    }
+    table
+}
+
+/// A release on its way, step by step, and what many changes at once come to.
+fn publishing_table(publishing: &Publishing, coloured: bool) -> Table {
+    let mut table = empty_table(coloured);
+    let titles = [
+        "a release on its way",
+        "version",
+        "from",
+        "paths billed",
+        "cost",
+    ];
+    table.set_header(titles.map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
+    for step in &publishing.steps {
+        table.add_row([
+            Cell::new(step.what),
+            Cell::new(&step.version),
+            Cell::new(&step.from),
+            Cell::new(step.billed_paths).set_alignment(CellAlignment::Right),
+            Cell::new(format!("{:.3} $", step.cost_usd)).set_alignment(CellAlignment::Right),
+        ]);
+    }
+    let burst = &publishing.burst;
+    table.add_row([
+        Cell::new(format!("{} templates change at once", burst.objects)),
+        Cell::new(""),
+        Cell::new(format!("{} invalidations", burst.invalidations)),
+        Cell::new(burst.billed_paths).set_alignment(CellAlignment::Right),
+        Cell::new(""),
+    ]);
+    table
 }
 
 /// The state and the time of a use, green where nothing had to be downloaded.
@@ -264,7 +331,12 @@ mod tests {
             &answer("hit", 0.75),
         )
         .unwrap();
-        let table = Report { rows: vec![row] }.table(false).to_string();
+        let table = Report {
+            rows: vec![row],
+            publishing: None,
+        }
+        .table(false)
+        .to_string();
         assert!(table.is_ascii(), "{table}");
         for said in [
             "monitor-runner",
@@ -313,6 +385,14 @@ mod tests {
                 "1 generated, 1 there",
             ),
             (json!({ "invalidated": { "ticker": "A" } }), "forgotten"),
+            (
+                json!({ "status": "submitted", "billable_paths": 2 }),
+                "submitted: 2 billed",
+            ),
+            (
+                json!({ "batchItemFailures": [], "invalidations": [{ "status": "skipped", "billable_paths": 0 }] }),
+                "skipped: 0 billed",
+            ),
             (
                 json!({ "cache": { "state": "hit", "tier": "s3" }, "duration_ms": 12.0 }),
                 "hit (s3)",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::sqs::Message;
+use super::{s3_event, sqs::Message};
 
 /// The event for `batch`, which the queue of this ARN has given out.
 pub(super) fn event(batch: &[Message], arn: &str) -> Value {
@@ -13,7 +13,7 @@ pub(super) fn event(batch: &[Message], arn: &str) -> Value {
         json!({
             "messageId": message.id,
             "receiptHandle": message.receipt_handle,
-            "body": message.body,
+            "body": s3_event::faithful(&message.body, &message.id),
             "attributes": message.attributes,
             "messageAttributes": attributes(&message.message_attributes),
             "md5OfBody": message.md5,

@@ -1,0 +1,185 @@
+//! cdn-invalidator against its floors (a function that only answers; a bare `CreateInvalidation`) and against the same flow in Python; and its
+//! plans beside the rules of others.
+
+mod plan_shapes;
+mod stand;
+
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use benches::measure::{Goal, Page, Samples};
+use cdn::{CloudFront as Client, Item};
+use local_aws::{
+    cloudfront::{CloudFront, Distribution},
+    dynamodb::{client, create_table},
+    lambda::{Config, Function, Lambda},
+};
+use local_servers::{dynamodb::DynamoDb, helper::workspace_root};
+use serde_json::json;
+
+use self::stand::{invoke, peak, programs, progress};
+
+const COLD_ROUNDS: usize = 20;
+const REQUESTS: usize = 200;
+const FIRST: usize = 20;
+const DISTRIBUTION: &str = "E2BX1E7RR7IV8R";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let mut page = Page::default();
+    progress("planning");
+    plan_shapes::measure(&mut page)?;
+    let bench = Bench::start().await?;
+    bench.cold_start(&mut page).await?;
+    bench.request(&mut page).await?;
+    let page = page.write(&workspace_root().join("docs/benchmarks-cdn.md"))?;
+    writeln!(std::io::stdout(), "{page}")?;
+    Ok(())
+}
+
+/// A CloudFront, a table, and who asks them.
+struct Bench {
+    cloudfront: CloudFront,
+    tables: DynamoDb,
+    lambda: Lambda,
+    programs: PathBuf,
+}
+
+impl Bench {
+    async fn start() -> anyhow::Result<Self> {
+        let cloudfront = CloudFront::start().await?;
+        cloudfront.set_delay(Duration::ZERO);
+        cloudfront.add(Distribution::new(DISTRIBUTION, "releases").alias("releases.watchy.cloud"));
+        let tables = DynamoDb::start()?;
+        create_table(&client(&tables).await, "invalidations", &["pk", "sk"]).await?;
+        Ok(Self {
+            cloudfront,
+            tables,
+            lambda: Lambda::start().await?,
+            programs: programs()?,
+        })
+    }
+
+    fn function(&self, mut config: Config) -> Arc<Function> {
+        config.freeze = false;
+        let config = config
+            .env("AWS_ENDPOINT_URL_CLOUDFRONT", self.cloudfront.url())
+            .env("AWS_ENDPOINT_URL_DYNAMODB", self.tables.url())
+            .env("INVALIDATIONS_TABLE", "invalidations")
+            .env("CACHE_BACKEND", "memory")
+            .env("AWS_LAMBDA_LOG_LEVEL", "WARN");
+        self.lambda.create(config)
+    }
+
+    fn contestants(&self) -> anyhow::Result<[Arc<Function>; 3]> {
+        let ours = |name: &str| self.function(Config::new(name, self.programs.join(name)));
+        let python = self.function(stand::python("cdn_invalidator")?);
+        Ok([ours("answer-only"), ours("cdn-invalidator"), python])
+    }
+
+    async fn cold_start(&self, page: &mut Page) -> anyhow::Result<()> {
+        progress("cold start");
+        let contestants = self.contestants()?;
+        let mut samples = [const { Samples::new() }; 3];
+        for round in 0..COLD_ROUNDS {
+            for (function, samples) in contestants.iter().zip(&mut samples) {
+                let event = json!({ "monitor": "slack", "version": format!("cold-{round}") });
+                let outcome = invoke(function, &event).await?;
+                samples.push(outcome.init.context("no cold start")?);
+                function.fresh().await;
+            }
+        }
+        page.section(
+            "Cold start",
+            "From the process's start to its first request for an event.",
+        );
+        let [floor, ours, python] = &samples;
+        page.figure(
+            "a function that only answers, same runtime crate and profile",
+            floor,
+            "ms",
+        );
+        page.figure("cdn-invalidator", ours, "ms");
+        page.figure("Python on awslambdaric, with boto3", python, "ms");
+        page.ratio(
+            "cdn-invalidator ÷ answer only",
+            ours.median() / floor.median(),
+            Goal::AtMost(2.0),
+        );
+        page.ratio(
+            "Python ÷ cdn-invalidator",
+            python.median() / ours.median(),
+            Goal::AtLeast(8.0),
+        );
+        Ok(())
+    }
+
+    /// One release each, by contestants in turn: its invalidation and its count.
+    async fn request(&self, page: &mut Page) -> anyhow::Result<()> {
+        progress("an invalidation");
+        let contestants = self.contestants()?;
+        let bare = self.bare().await;
+        let mut floor = Samples::new();
+        let mut samples = [const { Samples::new() }; 3];
+        let mut first = [const { Samples::new() }; 3];
+        let items = [Item::parse("/a")?, Item::parse("/b")?];
+        for round in 0..FIRST + REQUESTS {
+            let began = Instant::now();
+            bare.create(DISTRIBUTION, &items, &format!("bare-{round}"))
+                .await?;
+            if round >= FIRST {
+                floor.push(began.elapsed());
+            }
+            for (which, function) in contestants.iter().enumerate() {
+                let event = json!({ "monitor": "slack", "version": format!("{which}-{round}") });
+                let outcome = invoke(function, &event).await?;
+                let into = if round == 0 { &mut first } else { &mut samples };
+                if let Some(into) = into.get_mut(which).filter(|_| round == 0 || round >= FIRST) {
+                    into.push(outcome.duration);
+                }
+            }
+        }
+        page.section(
+            "A release's invalidation",
+            "From the event's dispatch to the answer's arrival: one CreateInvalidation, its count and the month's in DynamoDB, all on loopback.",
+        );
+        let [answer, ours, python] = &samples;
+        page.figure(
+            "one CreateInvalidation by a bare SDK client, no function around it",
+            &floor,
+            "ms",
+        );
+        page.figure("a function that only answers", answer, "ms");
+        page.figure("cdn-invalidator", ours, "ms");
+        page.figure("Python on awslambdaric, with boto3", python, "ms");
+        page.ratio(
+            "Python ÷ cdn-invalidator",
+            python.median() / ours.median(),
+            Goal::AtLeast(3.0),
+        );
+        let [_, ours, python] = &first;
+        page.ratio(
+            "the first, Python ÷ cdn-invalidator",
+            python.median() / ours.median(),
+            Goal::AtLeast(3.0),
+        );
+        let [_, ours, python] = &contestants;
+        let memory = peak(ours).await? / peak(python).await?;
+        page.ratio(
+            "memory at the peak, cdn-invalidator ÷ Python",
+            memory,
+            Goal::AtMost(0.5),
+        );
+        Ok(())
+    }
+
+    /// The port to CloudFront, on its own.
+    async fn bare(&self) -> Client {
+        Client::new(&local_aws::sdk_config(&self.cloudfront.url()).await)
+    }
+}

@@ -1,0 +1,224 @@
+//! The count in a table of DynamoDB.
+//!
+//! | pk | sk | attributes |
+//! |---|---|---|
+//! | `month` | `2026-11` (UTC) | `paths`: items that were billed |
+//! | a distribution's id | `2026-11-27T04:00:00Z#I2J0I21PCUYOIK` | `paths`; `cleared`: hashes of its paths and tags, 8 bytes each; `wildcards`; `expires` |
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::http::HttpResponse,
+    error::{BuildError, DisplayErrorContext, SdkError},
+    operation::transact_write_items::TransactWriteItemsError,
+    primitives::Blob,
+    types::{AttributeValue, Put, TransactWriteItem, Update},
+};
+use backon::{ExponentialBuilder, Retryable as _};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    BillingMonth, Counted, Made,
+    cleared::{Cleared, Once},
+};
+use crate::item::Item;
+
+/// What changed may wait in a queue for two weeks at most.
+const KEPT: SignedDuration = SignedDuration::from_hours(35 * 24);
+const HASH: usize = size_of::<u64>();
+
+/// The table could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} of the table {table} failed: {cause}")]
+pub struct UsageError {
+    operation: &'static str,
+    table: String,
+    cause: String,
+}
+
+/// A table with the partition key `pk` and the sort key `sk`, both Strings.
+#[derive(Debug)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+impl Table {
+    pub(super) fn new(client: Client, name: String) -> Self {
+        Self { client, name }
+    }
+
+    pub(super) async fn count(&self, made: &Made) -> Result<Counted, UsageError> {
+        let month = BillingMonth::of(made.at);
+        let write = || async {
+            let put = self.put(made).map_err(Failed::Incomplete)?;
+            let add = self.add(month, made.billed()).map_err(Failed::Incomplete)?;
+            let write = self.client.transact_write_items();
+            let write = write
+                .transact_items(TransactWriteItem::builder().put(put).build())
+                .transact_items(TransactWriteItem::builder().update(add).build());
+            let sent = write.send().await;
+            sent.map(drop)
+                .map_err(|error| Failed::Sent(Box::new(error)))
+        };
+        // Others count the same month at the same time.
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(50))
+            .with_jitter()
+            .with_max_times(6);
+        let written = write.retry(backoff).when(Failed::is_conflict).await;
+        let is_new = match written {
+            Ok(()) => true,
+            Err(failed) if failed.is_there_already() => false,
+            Err(failed) => return Err(self.failed("TransactWriteItems", failed.told())),
+        };
+        let month = self.month(month).await?;
+        Ok(Counted { is_new, month })
+    }
+
+    fn put(&self, made: &Made) -> Result<Put, BuildError> {
+        let once = Once::new(made.at, &made.items);
+        let hashes: Vec<u8> = once.hashes.into_iter().flat_map(u64::to_le_bytes).collect();
+        let wildcards: Vec<_> = once.wildcards.iter().map(Item::to_string).collect();
+        let expires = made.at.saturating_add(KEPT).unwrap_or(made.at);
+        let put = Put::builder()
+            .table_name(&self.name)
+            .item("pk", text(&made.distribution))
+            .item("sk", text(&format!("{:.0}#{}", made.at, made.invalidation)))
+            .item("paths", number(&made.billed()))
+            .item("expires", number(&expires.as_second()))
+            .condition_expression("attribute_not_exists(pk)");
+        // Neither may be empty.
+        let cleared = (!hashes.is_empty()).then(|| AttributeValue::B(Blob::new(hashes)));
+        let wildcards = (!wildcards.is_empty()).then_some(AttributeValue::Ss(wildcards));
+        let both = [("cleared", cleared), ("wildcards", wildcards)];
+        let set = both
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        set.fold(put, |put, (name, value)| put.item(name, value))
+            .build()
+    }
+
+    fn add(&self, month: BillingMonth, items: u64) -> Result<Update, BuildError> {
+        Update::builder()
+            .table_name(&self.name)
+            .key("pk", text("month"))
+            .key("sk", text(&month))
+            .update_expression("ADD paths :items")
+            .expression_attribute_values(":items", number(&items))
+            .build()
+    }
+
+    pub(super) async fn month(&self, month: BillingMonth) -> Result<u64, UsageError> {
+        let get = self.client.get_item().table_name(&self.name);
+        let get = get.key("pk", text("month")).key("sk", text(&month));
+        let got = get.consistent_read(true).send().await;
+        let item = got
+            .map_err(|error| self.failed("GetItem", told(&error)))?
+            .item;
+        let paths = item.as_ref().and_then(|item| item.get("paths"));
+        let paths = paths.and_then(|paths| paths.as_n().ok()?.parse().ok());
+        Ok(paths.unwrap_or_default())
+    }
+
+    pub(super) async fn cleared(
+        &self,
+        distribution: &str,
+        since: Timestamp,
+    ) -> Result<Cleared, UsageError> {
+        let query = self.client.query().table_name(&self.name);
+        let query = query
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk >= :since")
+            .expression_attribute_values(":pk", text(distribution))
+            .expression_attribute_values(":since", text(&format!("{since:.0}")));
+        let mut pages = query.into_paginator().send();
+        let mut all = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.failed("Query", told(&error)))?;
+            all.extend(page.items().iter().filter_map(once));
+        }
+        Ok(all.into_iter().collect())
+    }
+
+    fn failed(&self, operation: &'static str, cause: String) -> UsageError {
+        UsageError {
+            operation,
+            table: self.name.clone(),
+            cause,
+        }
+    }
+}
+
+/// What an invalidation's item says; nothing, if it is not as it is written here.
+fn once(item: &HashMap<String, AttributeValue>) -> Option<Once> {
+    let (at, _) = item.get("sk")?.as_s().ok()?.split_once('#')?;
+    let hashes = item.get("cleared").and_then(|hashes| hashes.as_b().ok());
+    let hashes = hashes.map(|blob| blob.as_ref().chunks_exact(HASH));
+    let hashes = hashes
+        .into_iter()
+        .flatten()
+        .filter_map(|bytes| bytes.try_into().ok());
+    let wildcards = item
+        .get("wildcards")
+        .and_then(|wildcards| wildcards.as_ss().ok());
+    let wildcards = wildcards.into_iter().flatten();
+    Some(Once {
+        at: at.parse().ok()?,
+        hashes: hashes.map(u64::from_le_bytes).collect(),
+        wildcards: wildcards
+            .filter_map(|text| Item::parse(text).ok())
+            .collect(),
+    })
+}
+
+/// A transaction failed.
+enum Failed {
+    Incomplete(BuildError),
+    Sent(Box<SdkError<TransactWriteItemsError, HttpResponse>>),
+}
+
+impl Failed {
+    fn has(&self, code: &str) -> bool {
+        let Self::Sent(error) = self else {
+            return false;
+        };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                let mut reasons = canceled.cancellation_reasons().iter();
+                reasons.any(|reason| reason.code() == Some(code))
+            }
+            _ => false,
+        }
+    }
+
+    fn is_conflict(&self) -> bool {
+        self.has("TransactionConflict") && !self.is_there_already()
+    }
+
+    fn is_there_already(&self) -> bool {
+        self.has("ConditionalCheckFailed")
+    }
+
+    fn told(&self) -> String {
+        match self {
+            Self::Incomplete(error) => error.to_string(),
+            Self::Sent(error) => told(error.as_ref()),
+        }
+    }
+}
+
+/// An error with all of its causes, cut where it would fill a log.
+fn told(error: &(impl std::error::Error + 'static)) -> String {
+    let told = DisplayErrorContext(error).to_string();
+    told.chars().take(500).collect()
+}
+
+fn text(value: &(impl ToString + ?Sized)) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+fn number(value: &(impl ToString + ?Sized)) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

@@ -1,0 +1,226 @@
+//! Having caches forget what changed: by the function that does so, or directly; and what came of it.
+
+mod direct;
+mod function;
+
+use std::time::{Duration, Instant};
+
+use cdn::{Item, Known, MAX_WILDCARDS, Price, Room, plan};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use direct::{Direct, Which};
+pub(crate) use function::Function;
+
+/// Two of the 15 wildcards that may be in progress are left for people.
+pub(crate) const OUR_WILDCARDS: usize = MAX_WILDCARDS - 2;
+
+/// Who has caches forget.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// The function, which has the permissions, the count of the month and the queue.
+    Function(Function),
+    /// This program.
+    Direct(Direct),
+    /// Somebody else: the bucket's events.
+    Nobody,
+}
+
+/// What has to be forgotten.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order<'a> {
+    pub(crate) changed: &'a [Item],
+    /// What else there is, that a wildcard would clear.
+    pub(crate) known: Known<'a>,
+    /// Because of what. The same because of the same is one invalidation, however often it is ordered.
+    pub(crate) content: &'a str,
+    /// How long it is waited for.
+    pub(crate) wait: Duration,
+}
+
+/// How an invalidation stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Status {
+    /// All edges have carried it out.
+    Completed,
+    /// It is under way.
+    Submitted,
+    /// There was nothing to do, or the same was asked for before.
+    #[default]
+    Skipped,
+    /// It could not be had.
+    Failed,
+}
+
+/// What came of an order. The function answers in the same shape.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) status: Status,
+    #[serde(default)]
+    pub(crate) distribution_id: Option<String>,
+    #[serde(default)]
+    pub(crate) invalidation_id: Option<String>,
+    #[serde(default)]
+    pub(crate) paths: Vec<String>,
+    #[serde(default)]
+    pub(crate) billable_paths: u64,
+    /// Null where nobody counts.
+    #[serde(default)]
+    pub(crate) month_billable_paths: Option<u64>,
+    #[serde(default)]
+    pub(crate) estimated_cost_usd: f64,
+    #[serde(default)]
+    pub(crate) duration_ms: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+impl Way {
+    /// Orders it. That it cannot be had is an answer.
+    pub(crate) async fn clear(&self, order: &Order<'_>) -> Answer {
+        if order.changed.is_empty() {
+            return Answer::default();
+        }
+        let began = Instant::now();
+        let answer = match self {
+            Self::Function(function) => function.clear(order).await,
+            Self::Direct(direct) => direct.clear(order).await,
+            Self::Nobody => return Answer::default(),
+        };
+        let mut answer = answer.unwrap_or_else(|error| Answer {
+            status: Status::Failed,
+            paths: order.changed.iter().map(Item::to_string).collect(),
+            error: Some(format!("{error:#}")),
+            ..Answer::default()
+        });
+        answer.duration_ms = milliseconds(began.elapsed());
+        answer
+    }
+
+    /// What would be ordered, and what it costs at most.
+    pub(crate) fn rehearse(&self, order: &Order<'_>) -> Answer {
+        if matches!(self, Self::Nobody) || order.changed.is_empty() {
+            return Answer::default();
+        }
+        match order.planned() {
+            Ok(paths) => {
+                let items = u64::try_from(paths.len()).unwrap_or(u64::MAX);
+                Answer {
+                    billable_paths: items,
+                    // Nobody knows what others had of the free ones.
+                    estimated_cost_usd: cdn::cost(0, items, 0),
+                    paths,
+                    ..Answer::default()
+                }
+            }
+            Err(error) => Answer {
+                status: Status::Failed,
+                error: Some(error.to_string()),
+                ..Answer::default()
+            },
+        }
+    }
+}
+
+impl Order<'_> {
+    /// The items that clear what changed and nothing else.
+    fn planned(&self) -> Result<Vec<String>, cdn::NoRoom> {
+        let room = Room {
+            wildcards: OUR_WILDCARDS,
+            ..Room::ALL
+        };
+        let plan = plan(self.changed, self.known, Price::FREE, room)?;
+        Ok(plan.items.iter().map(Item::to_string).collect())
+    }
+}
+
+impl Answer {
+    /// Whether what was ordered is done, or will be.
+    pub(crate) fn is_well(&self) -> bool {
+        self.status != Status::Failed
+    }
+
+    /// In a few words.
+    pub(crate) fn told(&self) -> String {
+        let count = self.paths.len();
+        let paths = match self.paths.as_slice() {
+            [one] => one.clone(),
+            [one, two] => format!("{one} and {two}"),
+            [one, ..] => format!("{one} and {} more", count - 1),
+            [] => String::new(),
+        };
+        let of = match (&self.invalidation_id, &self.distribution_id) {
+            (Some(invalidation), Some(distribution)) => {
+                format!(" ({invalidation} of {distribution})")
+            }
+            _ => String::new(),
+        };
+        match (self.status, &self.error) {
+            (Status::Failed, Some(error)) => format!("failed: {error}"),
+            (Status::Failed, None) => "failed".to_owned(),
+            (Status::Skipped, _) if count == 0 => "nothing to clear".to_owned(),
+            (Status::Skipped, _) => format!("{paths}: asked for before{of}"),
+            (Status::Completed, _) => format!("{paths}: cleared{of}"),
+            (Status::Submitted, Some(why)) => format!("{paths}: {why}{of}"),
+            (Status::Submitted, None) => format!("{paths}: under way{of}"),
+        }
+    }
+}
+
+/// To the microsecond.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_told_in_a_few_words() {
+        let answer = |status, paths: &[&str]| Answer {
+            status,
+            distribution_id: Some("E1".to_owned()),
+            invalidation_id: Some("I1".to_owned()),
+            paths: paths.iter().map(|&path| path.to_owned()).collect(),
+            ..Answer::default()
+        };
+        for (status, paths, told) in [
+            (
+                Status::Completed,
+                &["/a", "/b"][..],
+                "/a and /b: cleared (I1 of E1)",
+            ),
+            (
+                Status::Submitted,
+                &["/a", "/b", "/c"][..],
+                "/a and 2 more: under way (I1 of E1)",
+            ),
+            (
+                Status::Skipped,
+                &["/a"][..],
+                "/a: asked for before (I1 of E1)",
+            ),
+            (Status::Skipped, &[][..], "nothing to clear"),
+            (Status::Failed, &["/a"][..], "failed"),
+        ] {
+            assert_eq!(answer(status, paths).told(), told);
+        }
+    }
+
+    #[test]
+    fn a_rehearsal_tells_the_most_that_it_can_cost() {
+        let items = ["/a", "/b"].map(|path| Item::parse(path).unwrap());
+        let order = Order {
+            changed: &items,
+            known: Known::Nothing,
+            content: "",
+            wait: Duration::ZERO,
+        };
+        assert_eq!(Way::Nobody.rehearse(&order), Answer::default());
+        let function = Way::Function(Function::of("f", "example.com"));
+        let answer = function.rehearse(&order);
+        assert_eq!(answer.paths, ["/a", "/b"]);
+        assert!((answer.estimated_cost_usd - 0.01).abs() < 1e-9);
+    }
+}

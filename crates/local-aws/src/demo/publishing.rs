@@ -1,0 +1,190 @@
+//! A release, from its publication to its first run: what the edge serves before and after it is invalidated, and what that costs.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    progress::Progress,
+    publish::NewRelease,
+    stack::{MONITORS, Stack, built},
+    watch::Watch,
+};
+
+/// How many templates change at once.
+const TEMPLATES: usize = 60;
+
+/// What was seen, step by step.
+#[derive(Debug, Serialize)]
+pub(super) struct Publishing {
+    pub(super) steps: Vec<Step>,
+    /// Templates that were uploaded, the events of S3 that came of it, and what they came to.
+    pub(super) burst: Burst,
+}
+
+/// What somebody did, and what was to be had then.
+#[derive(Debug, Serialize)]
+pub(super) struct Step {
+    pub(super) what: &'static str,
+    /// The version that the edge, or the function, has.
+    pub(super) version: String,
+    /// Where it came from.
+    pub(super) from: String,
+    pub(super) billed_paths: f64,
+    pub(super) cost_usd: f64,
+}
+
+/// Many objects that change at once.
+#[derive(Debug, Serialize)]
+pub(super) struct Burst {
+    pub(super) objects: usize,
+    pub(super) invalidations: usize,
+    pub(super) billed_paths: usize,
+}
+
+/// What an edge answers: the version in the metadata, and its `X-Cache`.
+struct Read {
+    version: String,
+    from: String,
+}
+
+/// Publishes a second release of the first monitor, reads it through the edge, invalidates, reads again, and runs it; then has
+/// many templates change.
+pub(super) async fn show(
+    stack: &Stack,
+    watch: &Watch,
+    (progress, dir): (&Progress, &Path),
+) -> anyhow::Result<Publishing> {
+    let step = progress.step("a release: published, stale, invalidated, fresh");
+    let [monitor, ..] = MONITORS;
+    let url = format!(
+        "{}/binaries/{monitor}-monitor/metadata.json",
+        stack.edge.url()
+    );
+    let first = Step::read("a reader asks", read(&url).await?);
+    let version = jiff::Timestamp::now()
+        .strftime("%Y.%m.%d.%H%M%S-second")
+        .to_string();
+    let release = NewRelease {
+        epoch: 2,
+        ..NewRelease::new(monitor, &version, std::fs::read(built("status-monitor")?)?)
+    };
+    stack.publisher.publish(&release).await?;
+    let stale = Step::read("another release is published", read(&url).await?);
+    // S3 tells of changes to the second: what is cleared in a later one need not be cleared again when it does.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let event = json!({ "monitor": monitor, "version": version, "wait": true });
+    let answer = invoke(watch, "cdn-invalidator", &event, dir).await?;
+    let number = |name: &str| answer.get(name).and_then(Value::as_f64).unwrap_or_default();
+    let fresh = Step {
+        billed_paths: number("billable_paths"),
+        cost_usd: number("estimated_cost_usd"),
+        ..Step::read("it is invalidated", read(&url).await?)
+    };
+    ensure!(
+        fresh.version == version,
+        "the edge serves {} and not {version}: {answer}",
+        fresh.version
+    );
+    let answer = invoke(watch, "monitor-runner", &json!({ "monitor": monitor }), dir).await?;
+    let run = Step::read("monitor-runner runs it", ran(&answer)?);
+    step.done(&format!("v{version}"));
+    Ok(Publishing {
+        steps: vec![first, stale, fresh, run],
+        burst: burst(stack, watch, progress).await?,
+    })
+}
+
+/// What monitor-runner says of the one monitor that it ran.
+fn ran(answer: &Value) -> anyhow::Result<Read> {
+    let text = |name: &str| {
+        let text = answer
+            .pointer(&format!("/results/0/{name}"))
+            .and_then(Value::as_str);
+        text.with_context(|| format!("monitor-runner says no {name}: {answer}"))
+    };
+    Ok(Read {
+        version: text("version")?.to_owned(),
+        from: format!("{} ({})", text("cache")?, text("reason")?),
+    })
+}
+
+impl Step {
+    fn read(what: &'static str, Read { version, from }: Read) -> Self {
+        Self {
+            what,
+            version,
+            from,
+            billed_paths: 0.0,
+            cost_usd: 0.0,
+        }
+    }
+}
+
+/// Has many templates change, which S3 tells of one by one.
+async fn burst(stack: &Stack, watch: &Watch, progress: &Progress) -> anyhow::Result<Burst> {
+    let step = progress.step(&format!("{TEMPLATES} templates change at once"));
+    let s3 = stack.moto.s3().await;
+    let before = (
+        stack.cdn.cloudfront.billed(),
+        stack.cdn.cloudfront.requests().len(),
+    );
+    let delivery = stack.cdn.deliver(&watch.url())?;
+    for number in 0..TEMPLATES {
+        let put = s3
+            .put_object()
+            .bucket("templates")
+            .key(format!("customer-templates/v2/{number}.yaml"));
+        put.body(format!("template: {number}\n").into_bytes().into())
+            .send()
+            .await?;
+    }
+    stack.cdn.settled(&delivery, TEMPLATES).await?;
+    let requests = stack.cdn.cloudfront.requests();
+    let new = requests
+        .iter()
+        .skip(before.1)
+        .filter(|request| request.made);
+    let burst = Burst {
+        objects: TEMPLATES,
+        invalidations: new.count(),
+        billed_paths: stack.cdn.cloudfront.billed() - before.0,
+    };
+    step.done(&format!(
+        "{} invalidations, {} paths billed",
+        burst.invalidations, burst.billed_paths
+    ));
+    Ok(burst)
+}
+
+async fn read(url: &str) -> anyhow::Result<Read> {
+    // No proxy leads to this machine.
+    let client = larder_lambda::http_client()?.no_proxy().build()?;
+    let response = client.get(url).send().await?.error_for_status()?;
+    let from = response
+        .headers()
+        .get("x-cache")
+        .and_then(|cache| cache.to_str().ok());
+    let from = from.unwrap_or_default().to_owned();
+    let metadata: Value = serde_json::from_slice(&response.bytes().await?)?;
+    let version = metadata
+        .get("version")
+        .and_then(Value::as_str)
+        .context("the metadata names no version")?;
+    Ok(Read {
+        version: version.to_owned(),
+        from,
+    })
+}
+
+/// Invokes with an event that is in no file yet.
+async fn invoke(watch: &Watch, function: &str, event: &Value, dir: &Path) -> anyhow::Result<Value> {
+    let file = dir.join("event.json");
+    std::fs::write(&file, event.to_string())
+        .with_context(|| format!("could not write {}", file.display()))?;
+    let answer = watch.invoke(function, &file).await;
+    let _ = std::fs::remove_file(&file);
+    answer
+}

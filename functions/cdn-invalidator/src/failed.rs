@@ -1,0 +1,87 @@
+//! Why nothing was invalidated, and what that means for whoever asked.
+
+use std::{fmt, time::Duration};
+
+use cdn::{ErrorKind, LookupError, OrderError, Rejected};
+use larder_lambda::{Error, ErrorKind as LambdaKind};
+
+/// Why nothing was invalidated. Prints with all of its causes.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// Which distribution is not known.
+    Lookup(LookupError),
+    /// `CloudFront` has refused, or there is no room.
+    Order(OrderError),
+    /// `CloudFront` could not be asked how an invalidation stands.
+    Asked(cdn::Error),
+    /// An object that no item can name.
+    Rejected(Rejected),
+    /// A message that cannot be meant.
+    Invalid(String),
+    /// It took longer than there was time for.
+    Late(Duration),
+}
+
+impl Failed {
+    /// What it means.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Lookup(LookupError::NotFound(_)) => ErrorKind::NoDistribution,
+            Self::Lookup(LookupError::Refused(error)) => error.kind,
+            Self::Order(error) => error.kind(),
+            Self::Asked(error) => error.kind,
+            Self::Rejected(_) | Self::Invalid(_) => ErrorKind::Invalid,
+            Self::Lookup(_) | Self::Late(_) => ErrorKind::Unavailable,
+        }
+    }
+
+    /// The same as an invocation's error.
+    pub(crate) fn into_error(self) -> Error {
+        let kind = match self.kind() {
+            ErrorKind::NoDistribution | ErrorKind::NoInvalidation => LambdaKind::NotFound,
+            ErrorKind::Invalid => LambdaKind::BadRequest,
+            _ if matches!(self, Self::Late(_)) => LambdaKind::Timeout,
+            _ => LambdaKind::Upstream,
+        };
+        Error::message(kind, self)
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lookup(error) => chain(f, error),
+            Self::Order(error) => chain(f, error),
+            Self::Asked(error) => chain(f, error),
+            Self::Rejected(rejected) => write!(
+                f,
+                "the object cannot be invalidated by its name: {rejected}"
+            ),
+            Self::Invalid(problem) => write!(f, "the message means nothing: {problem}"),
+            Self::Late(time) => write!(f, "not done within {} ms; ask again", time.as_millis()),
+        }
+    }
+}
+
+/// An error, and what caused it.
+fn chain(f: &mut fmt::Formatter<'_>, error: &dyn std::error::Error) -> fmt::Result {
+    write!(f, "{error}")?;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        write!(f, ": {error}")?;
+        cause = error.source();
+    }
+    Ok(())
+}
+
+impl From<LookupError> for Failed {
+    fn from(error: LookupError) -> Self {
+        Self::Lookup(error)
+    }
+}
+
+impl From<OrderError> for Failed {
+    fn from(error: OrderError) -> Self {
+        Self::Order(error)
+    }
+}

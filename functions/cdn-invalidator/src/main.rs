@@ -1,0 +1,9 @@
+//! Entry point: read the settings, make the clients and the cache once, serve events.
+
+use std::process::ExitCode;
+
+use cdn_invalidator::{App, Config};
+
+fn main() -> ExitCode {
+    larder_lambda::run(async || App::new(Config::from_env()?, &larder_lambda::aws_config().await))
+}

@@ -1,0 +1,248 @@
+//! cdn-invalidator behind its queue: what comes together is one invalidation, what failed comes again, what was done is not done again.
+
+use std::{sync::Arc, time::Duration};
+
+use local_aws::event_source::{Batching, EventSource};
+use serde_json::{Value, json};
+
+use crate::{
+    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, ask, batch, object_event},
+    world::create,
+};
+
+const QUICK: Batching = Batching {
+    size: 1_000,
+    window: Duration::from_secs(1),
+};
+
+/// What the event source delivered, once the queue is empty.
+async fn settled(cdn: &Cdn, source: &EventSource, messages: usize) {
+    let until = std::time::Instant::now() + Duration::from_mins(1);
+    loop {
+        let counts = cdn.queue.counts().await.unwrap();
+        if source.messages() >= messages && counts.visible + counts.in_flight == 0 {
+            return;
+        }
+        assert!(
+            std::time::Instant::now() < until,
+            "{counts:?} after {} messages",
+            source.messages()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn put_many(cdn: &Cdn, keys: impl Iterator<Item = String>) {
+    let mut puts = tokio::task::JoinSet::new();
+    for key in keys {
+        let put = cdn
+            .s3
+            .put_object()
+            .bucket(&cdn.bucket)
+            .key(key)
+            .body(b"1".to_vec().into())
+            .send();
+        puts.spawn(async move { put.await.unwrap() });
+    }
+    puts.join_all().await;
+}
+
+fn failures(answer: &Value) -> Vec<&str> {
+    let failures = answer["batchItemFailures"].as_array().unwrap();
+    failures
+        .iter()
+        .map(|failure| failure["itemIdentifier"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_burst_of_events_is_one_invalidation_or_few() {
+    let cdn = Cdn::patient().await;
+    // What does not change: no wildcard may clear it while paths are free.
+    put_many(
+        &cdn,
+        ["site/kept.html", "other/kept.html"]
+            .map(str::to_owned)
+            .into_iter(),
+    )
+    .await;
+    cdn.route().await;
+    let function = create(cdn.with_queue()).await;
+    put_many(&cdn, (0..499).map(|n| format!("site/pages/{n}.html"))).await;
+    put_many(&cdn, ["site/index.html".to_owned()].into_iter()).await;
+    let all = Batching {
+        size: 500,
+        window: Duration::from_mins(1),
+    };
+    let source = cdn.deliver(&function, all);
+    settled(&cdn, &source, 500).await;
+    let made = cdn.made();
+    assert!(
+        (1..=3).contains(&made.len()),
+        "{} invalidations",
+        made.len()
+    );
+    let items: std::collections::BTreeSet<_> = made.iter().flatten().map(String::as_str).collect();
+    assert_eq!(
+        items.into_iter().collect::<Vec<_>>(),
+        ["/site/index.html", "/site/pages/*"]
+    );
+    assert!(cdn.cloudfront.billed() <= 4, "{}", cdn.cloudfront.billed());
+}
+
+#[tokio::test]
+async fn a_repeated_event_bills_nothing_twice_in_whatever_batch_it_comes() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    let event = |key: &str| object_event(&cdn.bucket, key, "2026-11-27T04:00:00Z").to_string();
+    let first = ask(
+        &function,
+        batch(&[("1", event("a")), ("2", event("b")), ("3", event("a"))]),
+    )
+    .await;
+    assert_eq!(failures(&first), [""; 0]);
+    assert_eq!(first["invalidations"][0]["paths"], json!(["/a", "/b"]));
+    function.fresh().await;
+    for bodies in [
+        vec![("4", event("b"))],
+        vec![("1", event("a")), ("2", event("b"))],
+        vec![("5", event("b")), ("6", event("c"))],
+    ] {
+        let again = ask(&function, batch(&bodies)).await;
+        assert_eq!(failures(&again), [""; 0]);
+    }
+    assert_eq!(
+        cdn.made(),
+        [
+            vec!["/a".to_owned(), "/b".to_owned()],
+            vec!["/c".to_owned()]
+        ]
+    );
+    // A later change of the same object is another.
+    let later = object_event(&cdn.bucket, "b", &jiff::Timestamp::now().to_string());
+    let answer = ask(&function, batch(&[("7", later.to_string())])).await;
+    assert_eq!(answer["invalidations"][0]["paths"], json!(["/b"]));
+    assert_eq!(cdn.cloudfront.billed(), 4);
+}
+
+#[tokio::test]
+async fn what_a_pipeline_has_cleared_is_not_cleared_again_when_s3_tells_of_it() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    let templates = json!({ "domain": DOMAIN, "paths": ["/customer-templates/*", "/a"] });
+    assert_eq!(ask(&function, templates).await["billable_paths"], 2);
+    let event = |key: &str| object_event(&cdn.bucket, key, "2026-11-27T04:00:00Z").to_string();
+    let answer = ask(
+        &function,
+        batch(&[
+            ("1", event("customer-templates/x/y.yaml")),
+            ("2", event("a")),
+        ]),
+    )
+    .await;
+    assert_eq!(
+        (
+            &answer["invalidations"][0]["status"],
+            failures(&answer).len()
+        ),
+        (&json!("skipped"), 0)
+    );
+    assert_eq!(cdn.cloudfront.billed(), 2);
+}
+
+#[tokio::test]
+async fn the_failed_messages_and_only_those_come_back() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    let event =
+        |bucket: &str, key: &str| object_event(bucket, key, "2026-11-27T04:00:00Z").to_string();
+    let bodies = [
+        ("good", event(&cdn.bucket, "a")),
+        ("nonsense", "{".to_owned()),
+        ("nobody's", event("elsewhere", "a")),
+        ("unspeakable", event(&cdn.bucket, "a*b")),
+        (
+            "immutable",
+            event(&cdn.bucket, "binaries/x-monitor/watchy-x-monitor-1.0"),
+        ),
+        (
+            "direct",
+            json!({ "monitor": "zoom", "version": "1" }).to_string(),
+        ),
+        (
+            "status",
+            json!({ "status": { "distribution_id": "E1", "invalidation_id": "I1" } }).to_string(),
+        ),
+    ];
+    let answer = ask(&function, batch(&bodies)).await;
+    assert_eq!(
+        failures(&answer),
+        ["nonsense", "nobody's", "unspeakable", "status"]
+    );
+    let expected = [
+        "/a",
+        "/binaries/zoom-monitor/metadata.json",
+        "/binaries/zoom-monitor/watchy-zoom-monitor-latest",
+    ];
+    assert_eq!(answer["invalidations"][0]["paths"], json!(expected));
+    // A refusal fails all of a distribution's messages, and no others.
+    cdn.cloudfront
+        .fail_next_of("CreateInvalidation", 403, "AccessDenied", "no");
+    let bodies = [
+        ("1", event(&cdn.bucket, "x")),
+        ("2", event(&cdn.bucket, "y")),
+        ("3", event(&cdn.bucket, "a")),
+    ];
+    let answer = ask(&function, batch(&bodies)).await;
+    assert_eq!(
+        failures(&answer),
+        ["1", "2"],
+        "the third was cleared before"
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_succeed_ends_where_somebody_looks_at_it() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    cdn.queue.send("not one of ours").await.unwrap();
+    cdn.queue
+        .send(&json!({ "domain": DOMAIN, "paths": ["/a"] }).to_string())
+        .await
+        .unwrap();
+    let source = cdn.deliver(&function, QUICK);
+    let until = std::time::Instant::now() + Duration::from_mins(1);
+    while cdn.dead.counts().await.unwrap().visible == 0 {
+        assert!(
+            std::time::Instant::now() < until,
+            "after {} messages",
+            source.messages()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(cdn.made(), [["/a"]]);
+}
+
+#[tokio::test]
+async fn what_was_put_off_is_done_once_there_is_room() {
+    let cdn = Cdn::new().await;
+    let function: Arc<_> = create(cdn.with_queue()).await;
+    cdn.cloudfront.fail_next_of(
+        "CreateInvalidation",
+        400,
+        "TooManyInvalidationsInProgress",
+        "too many",
+    );
+    cdn.queue
+        .send(&json!({ "domain": DOMAIN, "paths": ["/a"], "version": "7" }).to_string())
+        .await
+        .unwrap();
+    let source = cdn.deliver(&function, QUICK);
+    settled(&cdn, &source, 2).await;
+    assert_eq!(
+        (source.failed(), cdn.made()),
+        (1, vec![vec!["/a".to_owned()]])
+    );
+    let invalidations = cdn.cloudfront.invalidations(DISTRIBUTION);
+    assert_eq!(invalidations.len(), 1);
+}
