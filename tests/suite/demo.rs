@@ -51,10 +51,20 @@ fn a_run_shows_that_the_second_time_downloads_nothing() {
         "schedule",
         "url",
     ];
-    assert_eq!(events, [&runner[..], &minutes, &reports].concat());
+    let invalidations = [
+        "monitor",
+        "object-created",
+        "paths",
+        "queue",
+        "status",
+        "templates",
+    ];
+    let all = [&runner[..], &minutes, &reports, &invalidations].concat();
+    assert_eq!(events, all);
     assert_eq!(rows[0]["first_use"]["cache"][0], "miss");
     let (runner, rest) = rows.split_at(runner.len());
-    let (minutes, reports) = rest.split_at(minutes.len());
+    let (minutes, rest) = rest.split_at(minutes.len());
+    let (reports, invalidations) = rest.split_at(reports.len());
     for row in runner {
         for state in row["warm"]["cache"].as_array().unwrap() {
             assert_eq!(state, "hit", "{row}");
@@ -67,6 +77,7 @@ fn a_run_shows_that_the_second_time_downloads_nothing() {
         assert!(said.starts_with("cache: "), "{row}");
     }
     check_reports(reports);
+    check_invalidations(invalidations, &report["publishing"]);
     let kept =
         std::fs::read(local_servers::helper::workspace_root().join("target/run/summary.json"))
             .unwrap();
@@ -96,6 +107,32 @@ fn check_reports(reports: &[Value]) {
             .join(name);
         assert!(std::fs::read(path).unwrap().starts_with(&begins), "{name}");
     }
+}
+
+/// What is asked for twice is billed once, and a release is stale until it is invalidated.
+fn check_invalidations(rows: &[Value], publishing: &Value) {
+    for (row, first, warm) in [
+        (0, "submitted: 2 billed", "skipped: 0 billed"),
+        (2, "submitted: 3 billed", "skipped: 0 billed"),
+        (4, "completed: 0 billed", "completed: 0 billed"),
+        (5, "submitted: 1 billed", "skipped: 0 billed"),
+    ] {
+        let row = &rows[row];
+        assert_eq!(row["first_use"]["cache"][0], first, "{row}");
+        assert_eq!(row["warm"]["cache"][0], warm, "{row}");
+    }
+    let steps = publishing["steps"].as_array().unwrap();
+    let versions: Vec<_> = steps.iter().map(|step| &step["version"]).collect();
+    let [before, stale, fresh, run] = versions.as_slice() else {
+        panic!("{steps:?}")
+    };
+    assert_eq!(before, stale, "published, and not yet to be had");
+    assert_ne!(stale, fresh, "invalidated");
+    assert_eq!(fresh, run);
+    assert_eq!(steps[2]["billed_paths"], 2.0);
+    let burst = &publishing["burst"];
+    assert_eq!(burst["objects"], 60);
+    assert!(burst["billed_paths"].as_u64().unwrap() <= 3, "{burst}");
 }
 
 /// A running `local-aws dev`, ended with the test however that ends.

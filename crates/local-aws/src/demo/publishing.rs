@@ -67,9 +67,15 @@ pub(super) async fn show(
     let version = jiff::Timestamp::now()
         .strftime("%Y.%m.%d.%H%M%S-second")
         .to_string();
+    // What stands behind a program is no part of it: another binary that does the same.
+    let binary = [
+        std::fs::read(built("status-monitor")?)?,
+        version.clone().into_bytes(),
+    ]
+    .concat();
     let release = NewRelease {
         epoch: 2,
-        ..NewRelease::new(monitor, &version, std::fs::read(built("status-monitor")?)?)
+        ..NewRelease::new(monitor, &version, binary)
     };
     stack.publisher.publish(&release).await?;
     let stale = Step::read("another release is published", read(&url).await?);

@@ -279,7 +279,10 @@ fn publishing_table(publishing: &Publishing, coloured: bool) -> Table {
     table.add_row([
         Cell::new(format!("{} templates change at once", burst.objects)),
         Cell::new(""),
-        Cell::new(format!("{} invalidations", burst.invalidations)),
+        Cell::new(format!(
+            "{} in place of {}",
+            burst.invalidations, burst.objects
+        )),
         Cell::new(burst.billed_paths).set_alignment(CellAlignment::Right),
         Cell::new(""),
     ]);
