@@ -79,6 +79,32 @@ async fn the_same_content_twice_is_one_invalidation() {
 }
 
 #[tokio::test]
+async fn a_version_that_comes_back_is_cleared_again() {
+    let cdn = Cdn::new().await;
+    let version = |version: &str| json!({ "monitor": "slack", "version": version });
+    for function in [
+        cdn.function().await,
+        // Without a table, as long as the environment lives.
+        create(cdn.config().env("INVALIDATIONS_TABLE", "")).await,
+    ] {
+        let before = cdn.cloudfront.billed();
+        let mut statuses = Vec::new();
+        for name in ["1", "1", "2", "1", "1", "2"] {
+            let answer = ask(&function, version(name)).await;
+            statuses.push(answer["status"].as_str().unwrap().to_owned());
+        }
+        let (new, again) = ("completed", "skipped");
+        assert_eq!(statuses, [new, again, new, new, again, new]);
+        assert_eq!(cdn.cloudfront.billed() - before, 8);
+        // Otherwise the second function would find what the first one has asked for.
+        ask(&function, paths(&["/*"])).await;
+        cdn.cloudfront.remove(DISTRIBUTION);
+        let distribution = Distribution::new(DISTRIBUTION, &cdn.bucket).alias(DOMAIN);
+        cdn.cloudfront.add(distribution.edge(cdn.edge.cache()));
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_was_lost_is_asked_for_again_and_not_billed_again() {
     let cdn = Cdn::new().await;
     let function = cdn.function().await;

@@ -223,7 +223,8 @@ fn of_answer(answer: &types::Invalidation) -> Option<Invalidation> {
     Some(Invalidation {
         id: answer.id().to_owned(),
         is_completed: is_completed(answer.status()),
-        created: Timestamp::from_second(created.secs()).ok()?,
+        created: Timestamp::new(created.secs(), i32::try_from(created.subsec_nanos()).ok()?)
+            .ok()?,
         reference: batch.caller_reference().to_owned(),
         items: batch
             .paths()

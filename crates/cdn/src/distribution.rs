@@ -35,7 +35,7 @@ const TOLD: usize = 20;
 pub enum NotFound {
     /// None serves the domain.
     #[error(
-        "no distribution of this account serves {domain}; there are {seen}. Give the domain an alias, or say which by DISTRIBUTION_ID"
+        "no distribution of this account serves {domain}; there are {seen}. Give one of them this alias, or name one by its id"
     )]
     NoAlias {
         /// The domain.
@@ -44,7 +44,7 @@ pub enum NotFound {
         seen: String,
     },
     /// Several do, which can be of a test only.
-    #[error("{domain} is served by several distributions, {ids}: say which by DISTRIBUTION_ID")]
+    #[error("{domain} is served by several distributions, {ids}: name one by its id")]
     Several {
         /// The domain.
         domain: String,
@@ -53,7 +53,7 @@ pub enum NotFound {
     },
     /// None serves the bucket.
     #[error(
-        "no distribution of this account serves the bucket {0}: stop its events, or say which by DISTRIBUTION_ID"
+        "no distribution of this account serves the bucket {0}: stop its events, or name one by its id"
     )]
     NoOrigin(String),
 }

@@ -9,14 +9,18 @@ use crate::{
     known::Known,
     plan::{MAX_WILDCARDS, NoRoom, Plan, Room, plan},
     price::{Price, cost},
-    reference::reference,
+    reference::{order as order_hash, reference},
     usage::{BillingMonth, Counted, Made, Usage},
 };
 
 /// From so many paths on it is looked how many are in progress already; `CloudFront` refuses what is too much in any case.
 const MANY: usize = 500;
-/// An invalidation that was made so long before it was asked for is an earlier one.
-const EARLIER: SignedDuration = SignedDuration::from_secs(30);
+/// An invalidation that was made so long before it was asked for is an earlier one, however clocks differ.
+const EARLIER: SignedDuration = SignedDuration::from_secs(5);
+/// Nobody repeats a request after so long: Lambda and queues do so within minutes, and people run a build again.
+const REPEATED: SignedDuration = SignedDuration::from_hours(1);
+/// How often content that came back is asked for by the name of the time before.
+const CAME_BACK: u32 = 4;
 
 /// Who asks for invalidations.
 #[derive(Debug)]
@@ -122,29 +126,96 @@ impl Invalidator {
                 tag: tag.clone(),
             });
         }
-        let reference = reference(distribution, &plan.items, order.content);
         let began = Timestamp::now();
-        match self
-            .cloudfront
-            .create(distribution, &plan.items, &reference)
-            .await
-        {
-            Ok(invalidation) => Ok(self.counted(order, plan, invalidation, began).await),
-            Err(error) if error.kind == ErrorKind::Duplicate => {
-                let earlier = self.cloudfront.find(distribution, &reference).await;
-                let earlier = earlier.inspect_err(
-                    |error| tracing::warn!(%error, "An earlier invalidation could not be found"),
-                );
-                Ok(Done {
-                    plan,
-                    invalidation: earlier.ok().flatten(),
-                    is_new: false,
-                    billed: 0,
-                    month: self.month(began).await,
-                    cost: 0.0,
-                })
+        let hash = order_hash(&plan.items, order.content);
+        let latest = self.usage.latest(distribution, &plan.items).await;
+        let latest = latest.unwrap_or_else(|error| {
+            tracing::warn!(%error, "What was invalidated last is not known");
+            None
+        });
+        match latest {
+            Some(latest) if latest.order == hash => {
+                let earlier = self
+                    .cloudfront
+                    .get(distribution, &latest.invalidation)
+                    .await;
+                Ok(self.done_before(plan, earlier.ok(), began).await)
             }
-            Err(error) => Err(error.into()),
+            latest => {
+                let after = latest.map(|latest| latest.invalidation);
+                self.ask(order, (plan, hash), (after, began)).await
+            }
+        }
+    }
+
+    /// Asks for an invalidation `after` that one. One that was asked for under the same name long ago is no answer: what was there
+    /// then has come back after something else, and is asked for anew.
+    async fn ask(
+        &self,
+        order: &Order<'_>,
+        (plan, hash): (Plan, u64),
+        (mut after, began): (Option<String>, Timestamp),
+    ) -> Result<Done, OrderError> {
+        let distribution = order.distribution;
+        for attempt in 1..=CAME_BACK {
+            let named = (plan.items.as_slice(), order.content);
+            let reference = reference(distribution, named, after.as_deref());
+            let created = self
+                .cloudfront
+                .create(distribution, &plan.items, &reference)
+                .await;
+            let (found, is_earlier) = match created {
+                Ok(made) => {
+                    let is_earlier = made.created < began - EARLIER;
+                    (Some(made), is_earlier)
+                }
+                Err(error) if error.kind == ErrorKind::Duplicate => {
+                    (self.earlier(distribution, &reference).await, true)
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match found {
+                Some(found) if found.created >= began - REPEATED => {
+                    let made = Made {
+                        distribution: distribution.to_owned(),
+                        invalidation: found.id.clone(),
+                        at: found.created,
+                        items: plan.items.clone(),
+                        order: hash,
+                        is_earlier,
+                    };
+                    return Ok(self.counted(plan, &made, found).await);
+                }
+                Some(long_ago) if attempt < CAME_BACK - 1 => after = Some(long_ago.id),
+                // A name that was never used.
+                _ => after = Some(began.to_string()),
+            }
+        }
+        Ok(self.done_before(plan, None, began).await)
+    }
+
+    /// The invalidation of that reference, which there is.
+    async fn earlier(&self, distribution: &str, reference: &str) -> Option<Invalidation> {
+        let earlier = self.cloudfront.find(distribution, reference).await;
+        let told =
+            |error: &Error| tracing::warn!(%error, "An earlier invalidation could not be found");
+        earlier.inspect_err(told).ok().flatten()
+    }
+
+    /// What was asked for before.
+    async fn done_before(
+        &self,
+        plan: Plan,
+        invalidation: Option<Invalidation>,
+        at: Timestamp,
+    ) -> Done {
+        Done {
+            plan,
+            invalidation,
+            is_new: false,
+            billed: 0,
+            month: self.month(at).await,
+            cost: 0.0,
         }
     }
 
@@ -188,24 +259,14 @@ impl Invalidator {
         })
     }
 
-    async fn counted(
-        &self,
-        order: &Order<'_>,
-        plan: Plan,
-        invalidation: Invalidation,
-        began: Timestamp,
-    ) -> Done {
+    async fn counted(&self, plan: Plan, made: &Made, invalidation: Invalidation) -> Done {
         let items = u64::try_from(plan.items.len()).unwrap_or(u64::MAX);
-        let made = Made {
-            distribution: order.distribution.to_owned(),
-            invalidation: invalidation.id.clone(),
-            at: invalidation.created,
-            items: plan.items.clone(),
-            is_earlier: invalidation.created < began - EARLIER,
-        };
-        let counted = self.usage.count(&made).await.unwrap_or_else(|error| {
+        let counted = self.usage.count(made).await.unwrap_or_else(|error| {
             tracing::warn!(%error, invalidation = invalidation.id, "An invalidation could not be counted");
-            Counted { is_new: true, month: items }
+            Counted {
+                is_new: !made.is_earlier,
+                month: items,
+            }
         });
         let billed = if counted.is_new { items } else { 0 };
         Done {

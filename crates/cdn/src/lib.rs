@@ -26,4 +26,4 @@ pub use plan::{MAX_EXACT, MAX_WILDCARDS, NoRoom, Plan, Room, plan};
 pub use poll::wait;
 pub use price::{FREE_ITEMS, Price, cost};
 pub use reference::reference;
-pub use usage::{BillingMonth, Cleared, Counted, Made, Process, Table, Usage, UsageError};
+pub use usage::{BillingMonth, Cleared, Counted, Latest, Made, Process, Table, Usage, UsageError};

@@ -3,6 +3,9 @@
 /// What customers' templates lie under.
 pub const TEMPLATES: &str = "customer-templates/";
 
+/// What the key of a publisher's own note ends with: nobody reads it through a CDN.
+pub const PENDING: &str = ".larder-pending.json";
+
 /// The version of the object that always is the newest.
 const LATEST: &str = "latest";
 

@@ -15,7 +15,7 @@ use std::{
 use aws_sdk_dynamodb::Client;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-pub use cleared::Cleared;
+pub use cleared::{Cleared, Latest};
 pub use table::{Table, UsageError};
 
 use crate::item::Item;
@@ -52,6 +52,8 @@ pub struct Made {
     pub at: Timestamp,
     /// What it clears.
     pub items: Vec<Item>,
+    /// A hash of what was asked for, and because of what.
+    pub order: u64,
     /// Whether it was there before it was asked for: then only a table knows whether it was counted.
     pub is_earlier: bool,
 }
@@ -123,12 +125,21 @@ impl Usage {
     ) -> Result<Cleared, UsageError> {
         match self {
             Self::Table(table) => table.cleared(distribution, since).await,
-            Self::Process(process) => Ok(lock(process)
-                .cleared
-                .get(distribution)
-                .cloned()
-                .unwrap_or_default()),
+            Self::Process(process) => Ok(lock(process).of(distribution)),
         }
+    }
+
+    /// The latest invalidation of a distribution that has cleared any of the items, if it is among the latest hundred.
+    pub async fn latest(
+        &self,
+        distribution: &str,
+        items: &[Item],
+    ) -> Result<Option<Latest>, UsageError> {
+        let cleared = match self {
+            Self::Table(table) => table.newest(distribution).await?,
+            Self::Process(process) => lock(process).of(distribution),
+        };
+        Ok(cleared.latest(items))
     }
 }
 
@@ -151,12 +162,17 @@ impl Process {
         if is_new {
             *month += made.billed();
             let cleared = self.cleared.entry(made.distribution.clone()).or_default();
-            cleared.add(made.at, &made.items);
+            cleared.add(made);
         }
         Counted {
             is_new,
             month: *month,
         }
+    }
+
+    /// What was cleared of a distribution.
+    fn of(&self, distribution: &str) -> Cleared {
+        self.cleared.get(distribution).cloned().unwrap_or_default()
     }
 
     fn month(&self, month: BillingMonth) -> u64 {
@@ -180,6 +196,7 @@ mod tests {
                 .iter()
                 .map(|text| Item::parse(text).unwrap())
                 .collect(),
+            order: 7,
             is_earlier: false,
         }
     }

@@ -31,7 +31,7 @@ impl App {
         call: &mut Call<'_>,
     ) -> Result<Outcome, Failed> {
         let mut outcomes = Vec::new();
-        if !self.is_first(&object) {
+        if !self.is_nobodys(&object) {
             let distributions = self.distributions_of(&object.bucket).await;
             let changes = distributions.and_then(|of| changes_of(&object, 0, &of));
             let changes = changes.inspect_err(|failed| call.metrics.failed(failed))?;
@@ -85,7 +85,7 @@ impl App {
         let mut buckets: HashMap<String, Option<Vec<(String, String)>>> = HashMap::new();
         for (at, message) in messages.into_iter().enumerate() {
             let changes = match message.body {
-                Ok(Body::Object(object)) if self.is_first(&object) => Ok(Vec::new()),
+                Ok(Body::Object(object)) if self.is_nobodys(&object) => Ok(Vec::new()),
                 Ok(Body::Object(object)) => {
                     if !buckets.contains_key(&object.bucket) {
                         let found = self.distributions_of(&object.bucket).await;

@@ -50,6 +50,9 @@ impl Failed {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Lookup(error @ LookupError::NotFound(_)) => {
+                write!(f, "{error}, as DISTRIBUTION_ID")
+            }
             Self::Lookup(error) => chain(f, error),
             Self::Order(error) => chain(f, error),
             Self::Asked(error) => chain(f, error),

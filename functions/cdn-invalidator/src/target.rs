@@ -44,9 +44,12 @@ impl App {
         Ok(self.directory.of_bucket(bucket).await?)
     }
 
-    /// Whether nobody can have cached what was there before: a version of a monitor is written once.
-    pub(crate) fn is_first(&self, object: &Object) -> bool {
-        object.change == Change::Created && release::is_immutable(&object.key, &self.config.prefix)
+    /// Whether nobody can have cached what was there before: a version of a monitor is written once, and what a publisher notes for
+    /// itself is read by nobody else.
+    pub(crate) fn is_nobodys(&self, object: &Object) -> bool {
+        let is_new = object.change == Change::Created;
+        let is_first = is_new && release::is_immutable(&object.key, &self.config.prefix);
+        is_first || object.key.ends_with(release::PENDING)
     }
 }
 

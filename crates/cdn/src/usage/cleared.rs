@@ -1,39 +1,65 @@
-//! What was cleared, and when: so that what changed before that is not cleared again.
+//! What was cleared, when and because of what: so that what changed before that is not cleared again, and what came back is.
 
 use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::Made;
 use crate::{
     item::{Item, Kind},
     reference::fingerprint,
 };
 
-/// What was cleared of a distribution, and when.
+/// What was cleared of a distribution, in order of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cleared(Vec<Once>);
 
 /// What one invalidation has cleared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Once {
+    pub(super) invalidation: String,
     pub(super) at: Timestamp,
+    /// A hash of the order: of its items, and of what they were cleared because of.
+    pub(super) order: u64,
     /// Of paths and tags.
     pub(super) hashes: HashSet<u64>,
     pub(super) wildcards: Vec<Item>,
 }
 
+/// The latest invalidation that has cleared something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latest {
+    /// Its id.
+    pub invalidation: String,
+    /// A hash of its order.
+    pub order: u64,
+}
+
 impl Once {
-    pub(super) fn new(at: Timestamp, items: &[Item]) -> Self {
+    pub(super) fn new(made: &Made) -> Self {
         let is_wide = |item: &&Item| item.kind() == Kind::Wildcard;
-        let (wildcards, others): (Vec<_>, Vec<_>) = items.iter().partition(is_wide);
+        let (wildcards, others): (Vec<_>, Vec<_>) = made.items.iter().partition(is_wide);
         Self {
-            at,
+            invalidation: made.invalidation.clone(),
+            at: made.at,
+            order: made.order,
             hashes: others
                 .into_iter()
                 .map(|item| fingerprint(item.as_str()))
                 .collect(),
             wildcards: wildcards.into_iter().cloned().collect(),
         }
+    }
+
+    /// Whether an item was cleared; of a wildcard, whether anything of it may have been.
+    fn touches(&self, item: &Item) -> bool {
+        let hash = fingerprint(item.as_str());
+        let mut wildcards = self.wildcards.iter();
+        // What hashes stand for is not known any more: a wildcard may cover any of them.
+        let is_wide = item.kind() == Kind::Wildcard && !self.hashes.is_empty();
+        is_wide
+            || self.hashes.contains(&hash)
+            || wildcards.any(|wide| wide.covers(item) || item.covers(wide))
     }
 }
 
@@ -58,8 +84,18 @@ impl Cleared {
         })
     }
 
-    pub(super) fn add(&mut self, at: Timestamp, items: &[Item]) {
-        self.0.push(Once::new(at, items));
+    /// The latest invalidation that has cleared any of the items.
+    #[must_use]
+    pub fn latest(&self, items: &[Item]) -> Option<Latest> {
+        let touches = |once: &&Once| items.iter().any(|item| once.touches(item));
+        self.0.iter().rev().find(touches).map(|once| Latest {
+            invalidation: once.invalidation.clone(),
+            order: once.order,
+        })
+    }
+
+    pub(super) fn add(&mut self, made: &Made) {
+        self.0.push(Once::new(made));
     }
 }
 
@@ -67,15 +103,25 @@ impl Cleared {
 mod tests {
     use super::*;
 
+    fn item(text: &str) -> Item {
+        Item::parse(text).unwrap()
+    }
+
+    fn made(id: &str, at: &str, items: &[&str]) -> Made {
+        Made {
+            distribution: "E1".to_owned(),
+            invalidation: id.to_owned(),
+            at: at.parse().unwrap(),
+            items: items.iter().map(|text| item(text)).collect(),
+            order: 7,
+            is_earlier: false,
+        }
+    }
+
     #[test]
     fn what_was_cleared_after_it_changed_is_known() {
-        let item = |text: &str| Item::parse(text).unwrap();
-        let at = |text: &str| text.parse().unwrap();
         let mut cleared = Cleared::default();
-        cleared.add(
-            at("2026-11-27T04:00:10.9Z"),
-            &[item("/a"), item("/b*"), item("#c")],
-        );
+        cleared.add(&made("I1", "2026-11-27T04:00:10.9Z", &["/a", "/b*", "#c"]));
         for (text, moment, is_cleared) in [
             ("/a", "2026-11-27T04:00:09Z", true),
             ("/a", "2026-11-27T04:00:10Z", false),
@@ -84,11 +130,34 @@ mod tests {
             ("#c", "2026-11-27T04:00:09Z", true),
             ("/c", "2026-11-27T04:00:09Z", false),
         ] {
+            let moment = moment.parse().unwrap();
             assert_eq!(
-                cleared.since(&item(text), at(moment)),
+                cleared.since(&item(text), moment),
                 is_cleared,
                 "{text} {moment}"
             );
+        }
+    }
+
+    #[test]
+    fn the_latest_that_has_touched_an_item_is_known() {
+        let mut cleared = Cleared::default();
+        cleared.add(&made("I1", "2026-11-27T04:00:01Z", &["/a", "/b"]));
+        cleared.add(&made("I2", "2026-11-27T04:00:02Z", &["/b/*"]));
+        cleared.add(&made("I3", "2026-11-27T04:00:03Z", &["/c"]));
+        let latest = |items: &[&str]| {
+            let items: Vec<_> = items.iter().map(|text| item(text)).collect();
+            cleared.latest(&items).map(|latest| latest.invalidation)
+        };
+        for (items, id) in [
+            (&["/a"][..], Some("I1")),
+            (&["/b"], Some("I1")),
+            (&["/b/x"], Some("I2")),
+            (&["/a", "/c"], Some("I3")),
+            (&["/a*"], Some("I3")),
+            (&["/x"], None),
+        ] {
+            assert_eq!(latest(items).as_deref(), id, "{items:?}");
         }
     }
 }

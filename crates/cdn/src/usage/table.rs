@@ -3,7 +3,7 @@
 //! | pk | sk | attributes |
 //! |---|---|---|
 //! | `month` | `2026-11` (UTC) | `paths`: items that were billed |
-//! | a distribution's id | `2026-11-27T04:00:00Z#I2J0I21PCUYOIK` | `paths`; `cleared`: hashes of its paths and tags, 8 bytes each; `wildcards`; `expires` |
+//! | a distribution's id | `2026-11-27T04:00:00.123Z#I2J0I21PCUYOIK` | `paths`; `cleared`: hashes of its paths and tags, 8 bytes each; `wildcards`; `order`: a hash of what was asked for, and because of what; `expires` |
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,7 +11,9 @@ use aws_sdk_dynamodb::{
     Client,
     config::http::HttpResponse,
     error::{BuildError, DisplayErrorContext, SdkError},
-    operation::transact_write_items::TransactWriteItemsError,
+    operation::{
+        query::builders::QueryFluentBuilder, transact_write_items::TransactWriteItemsError,
+    },
     primitives::Blob,
     types::{AttributeValue, Put, TransactWriteItem, Update},
 };
@@ -26,6 +28,8 @@ use crate::item::Item;
 
 /// What changed may wait in a queue for two weeks at most.
 const KEPT: SignedDuration = SignedDuration::from_hours(35 * 24);
+/// How many invalidations are looked through for the last one of the same items: some kilobytes.
+const NEWEST: i32 = 100;
 const HASH: usize = size_of::<u64>();
 
 /// The table could not be read or written.
@@ -78,15 +82,16 @@ impl Table {
     }
 
     fn put(&self, made: &Made) -> Result<Put, BuildError> {
-        let once = Once::new(made.at, &made.items);
+        let once = Once::new(made);
         let hashes: Vec<u8> = once.hashes.into_iter().flat_map(u64::to_le_bytes).collect();
         let wildcards: Vec<_> = once.wildcards.iter().map(Item::to_string).collect();
         let expires = made.at.saturating_add(KEPT).unwrap_or(made.at);
         let put = Put::builder()
             .table_name(&self.name)
             .item("pk", text(&made.distribution))
-            .item("sk", text(&format!("{:.0}#{}", made.at, made.invalidation)))
+            .item("sk", text(&format!("{:.3}#{}", made.at, made.invalidation)))
             .item("paths", number(&made.billed()))
+            .item("order", number(&once.order))
             .item("expires", number(&expires.as_second()))
             .condition_expression("attribute_not_exists(pk)");
         // Neither may be empty.
@@ -122,17 +127,16 @@ impl Table {
         Ok(paths.unwrap_or_default())
     }
 
+    /// What was cleared of a distribution since then.
     pub(super) async fn cleared(
         &self,
         distribution: &str,
         since: Timestamp,
     ) -> Result<Cleared, UsageError> {
-        let query = self.client.query().table_name(&self.name);
-        let query = query
-            .consistent_read(true)
+        let query = self
+            .of(distribution)
             .key_condition_expression("pk = :pk AND sk >= :since")
-            .expression_attribute_values(":pk", text(distribution))
-            .expression_attribute_values(":since", text(&format!("{since:.0}")));
+            .expression_attribute_values(":since", text(&format!("{since:.3}")));
         let mut pages = query.into_paginator().send();
         let mut all = Vec::new();
         while let Some(page) = pages.next().await {
@@ -140,6 +144,26 @@ impl Table {
             all.extend(page.items().iter().filter_map(once));
         }
         Ok(all.into_iter().collect())
+    }
+
+    /// What the latest invalidations of a distribution have cleared.
+    pub(super) async fn newest(&self, distribution: &str) -> Result<Cleared, UsageError> {
+        let query = self.of(distribution).key_condition_expression("pk = :pk");
+        let query = query.scan_index_forward(false).limit(NEWEST);
+        let page = query
+            .send()
+            .await
+            .map_err(|error| self.failed("Query", told(&error)))?;
+        Ok(page.items().iter().rev().filter_map(once).collect())
+    }
+
+    fn of(&self, distribution: &str) -> QueryFluentBuilder {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true);
+        query.expression_attribute_values(":pk", text(distribution))
     }
 
     fn failed(&self, operation: &'static str, cause: String) -> UsageError {
@@ -153,7 +177,10 @@ impl Table {
 
 /// What an invalidation's item says; nothing, if it is not as it is written here.
 fn once(item: &HashMap<String, AttributeValue>) -> Option<Once> {
-    let (at, _) = item.get("sk")?.as_s().ok()?.split_once('#')?;
+    let (at, invalidation) = item.get("sk")?.as_s().ok()?.split_once('#')?;
+    let order = item
+        .get("order")
+        .and_then(|order| order.as_n().ok()?.parse().ok());
     let hashes = item.get("cleared").and_then(|hashes| hashes.as_b().ok());
     let hashes = hashes.map(|blob| blob.as_ref().chunks_exact(HASH));
     let hashes = hashes
@@ -165,6 +192,8 @@ fn once(item: &HashMap<String, AttributeValue>) -> Option<Once> {
         .and_then(|wildcards| wildcards.as_ss().ok());
     let wildcards = wildcards.into_iter().flatten();
     Some(Once {
+        invalidation: invalidation.to_owned(),
+        order: order.unwrap_or_default(),
         at: at.parse().ok()?,
         hashes: hashes.map(u64::from_le_bytes).collect(),
         wildcards: wildcards

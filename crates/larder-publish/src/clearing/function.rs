@@ -2,7 +2,7 @@
 //!
 //! Format: "AWS Lambda API Reference", `Invoke`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
@@ -81,6 +81,7 @@ impl Function {
             event.insert("wait".to_owned(), json!(true));
         }
         let invoke = self.invoke.as_ref().context("it cannot be reached")?;
+        tokio::time::sleep(until_the_next_second()).await;
         let answered = invoke.invoke(Asked(name.clone(), event.to_string())).await;
         let Answered { is_error, payload } =
             answered.with_context(|| format!("the function {name} cannot be invoked"))?;
@@ -91,6 +92,14 @@ impl Function {
         answer
             .with_context(|| format!("the answer of the function {name} is none of an invalidator"))
     }
+}
+
+/// S3 tells of uploads to the second. What is cleared in a later second than it was uploaded in is not cleared again, and not billed
+/// again, when the bucket's events reach the function.
+fn until_the_next_second() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanos = since.map_or(0, |since| since.subsec_nanos());
+    Duration::from_secs(1).saturating_sub(Duration::from_nanos(nanos.into()))
 }
 
 /// What a function says of its failure.

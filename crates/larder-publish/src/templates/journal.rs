@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cdn::Item;
+use cdn::{Item, release};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256;
@@ -21,7 +21,7 @@ pub(super) struct Journal {
 
 /// The key of the note of a folder.
 pub(super) fn key(under: &str) -> String {
-    format!("{under}.larder-pending.json")
+    format!("{under}{}", release::PENDING)
 }
 
 impl Journal {
