@@ -28,4 +28,26 @@ fuzz_target!(|json: &[u8]| {
         let ticker = ask.ticker.as_str();
         assert!((1..=15).contains(&ticker.len()) && !ticker.contains(['/', '%', ':']) && ticker != "..");
     }
+    if let Ok(event) = serde_json::from_slice(json) {
+        match event {
+            cdn_invalidator::Event::Direct(direct) => check_direct(&direct),
+            cdn_invalidator::Event::Status(status) => {
+                let ids = status.distribution + &status.invalidation;
+                assert!(ids.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            }
+            cdn_invalidator::Event::Object(object) => assert!(object.key.len() <= 1_024),
+            cdn_invalidator::Event::Batch(messages) => assert!(messages.len() <= 10_000),
+        }
+    }
 });
+
+fn check_direct(direct: &cdn_invalidator::Direct) {
+    match &direct.what {
+        cdn_invalidator::What::Monitor(name) => assert!(!name.contains(['/', '.', '%'])),
+        cdn_invalidator::What::Paths { domain, items } => {
+            assert!(!domain.as_str().contains(['/', ':', '%']));
+            assert!((1..=3_015).contains(&items.len()));
+        }
+        cdn_invalidator::What::Templates => {}
+    }
+}
