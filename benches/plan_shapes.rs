@@ -206,16 +206,12 @@ fn cleared(items: &[String], changed: &[String], site: &[String]) -> Option<u64>
     u64::try_from(extra).ok()
 }
 
-/// Up to eight items: folders in the place of what lies deepest, level by level, and everything where that does not do.
+/// Up to eight items, folders' first pages under their own names: folders in the place of what lies deepest, level by level, and everything where that does not do.
 fn folders_up_to_eight(changed: &[String]) -> Vec<String> {
     const MOST: usize = 8;
     let everything = || vec!["/*".to_owned()];
     let depth = |path: &str| path.matches('/').count();
-    let mut items: BTreeSet<_> = changed
-        .iter()
-        // The page that a folder stands for is asked for as the folder.
-        .map(|path| path.strip_suffix("index.html").unwrap_or(path).to_owned())
-        .collect();
+    let mut items: BTreeSet<_> = changed.iter().cloned().collect();
     let mut level = changed
         .iter()
         .map(|path| depth(path))

@@ -129,17 +129,16 @@ impl Usage {
         }
     }
 
-    /// The latest invalidation of a distribution that has cleared any of the items, if it is among the latest hundred.
+    /// The latest invalidation of a distribution that has cleared any of the items, if it is among the latest two hundred.
     pub async fn latest(
         &self,
         distribution: &str,
         items: &[Item],
     ) -> Result<Option<Latest>, UsageError> {
-        let cleared = match self {
-            Self::Table(table) => table.newest(distribution).await?,
-            Self::Process(process) => lock(process).of(distribution),
-        };
-        Ok(cleared.latest(items))
+        match self {
+            Self::Table(table) => table.latest(distribution, items).await,
+            Self::Process(process) => Ok(lock(process).of(distribution).latest(items)),
+        }
     }
 }
 

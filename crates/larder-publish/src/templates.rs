@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use cdn::{Item, Known, Listing};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
@@ -203,6 +204,7 @@ impl Changes {
             .map(|(file, digests)| (file.key.clone(), Some(digests.sha256.clone())));
         let gone = self.gone.iter().map(|key| (key.clone(), None));
         Journal {
+            began: Timestamp::now(),
             changed: changed.chain(gone).collect(),
             new: self.new.iter().map(|(file, _)| file.key.clone()).collect(),
         }

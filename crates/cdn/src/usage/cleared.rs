@@ -51,6 +51,14 @@ impl Once {
         }
     }
 
+    /// It, if it has cleared any of the items.
+    pub(super) fn if_any_of(&self, items: &[Item]) -> Option<Latest> {
+        items.iter().any(|item| self.touches(item)).then(|| Latest {
+            invalidation: self.invalidation.clone(),
+            order: self.order,
+        })
+    }
+
     /// Whether an item was cleared; of a wildcard, whether anything of it may have been.
     fn touches(&self, item: &Item) -> bool {
         let hash = fingerprint(item.as_str());
@@ -85,13 +93,8 @@ impl Cleared {
     }
 
     /// The latest invalidation that has cleared any of the items.
-    #[must_use]
-    pub fn latest(&self, items: &[Item]) -> Option<Latest> {
-        let touches = |once: &&Once| items.iter().any(|item| once.touches(item));
-        self.0.iter().rev().find(touches).map(|once| Latest {
-            invalidation: once.invalidation.clone(),
-            order: once.order,
-        })
+    pub(super) fn latest(&self, items: &[Item]) -> Option<Latest> {
+        self.0.iter().rev().find_map(|once| once.if_any_of(items))
     }
 
     pub(super) fn add(&mut self, made: &Made) {

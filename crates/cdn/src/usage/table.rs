@@ -22,14 +22,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     BillingMonth, Counted, Made,
-    cleared::{Cleared, Once},
+    cleared::{Cleared, Latest, Once},
 };
 use crate::item::Item;
 
 /// What changed may wait in a queue for two weeks at most.
 const KEPT: SignedDuration = SignedDuration::from_hours(35 * 24);
-/// How many invalidations are looked through for the last one of the same items: some kilobytes.
-const NEWEST: i32 = 100;
+/// The last one of the same items is among the first of these, mostly.
+const A_PAGE: i32 = 25;
+/// So many pages are looked through; whoever asks for what lies further back is told by its age.
+const PAGES: usize = 8;
 const HASH: usize = size_of::<u64>();
 
 /// The table could not be read or written.
@@ -133,10 +135,7 @@ impl Table {
         distribution: &str,
         since: Timestamp,
     ) -> Result<Cleared, UsageError> {
-        let query = self
-            .of(distribution)
-            .key_condition_expression("pk = :pk AND sk >= :since")
-            .expression_attribute_values(":since", text(&format!("{since:.3}")));
+        let query = self.since(distribution, since);
         let mut pages = query.into_paginator().send();
         let mut all = Vec::new();
         while let Some(page) = pages.next().await {
@@ -146,24 +145,39 @@ impl Table {
         Ok(all.into_iter().collect())
     }
 
-    /// What the latest invalidations of a distribution have cleared.
-    pub(super) async fn newest(&self, distribution: &str) -> Result<Cleared, UsageError> {
-        let query = self.of(distribution).key_condition_expression("pk = :pk");
-        let query = query.scan_index_forward(false).limit(NEWEST);
-        let page = query
-            .send()
-            .await
-            .map_err(|error| self.failed("Query", told(&error)))?;
-        Ok(page.items().iter().rev().filter_map(once).collect())
+    /// The latest invalidation of a distribution that has cleared any of the items.
+    pub(super) async fn latest(
+        &self,
+        distribution: &str,
+        items: &[Item],
+    ) -> Result<Option<Latest>, UsageError> {
+        let query = self
+            .since(distribution, Timestamp::UNIX_EPOCH)
+            .scan_index_forward(false);
+        let mut pages = query.limit(A_PAGE).into_paginator().send();
+        for _ in 0..PAGES {
+            let Some(page) = pages.next().await else {
+                break;
+            };
+            let page = page.map_err(|error| self.failed("Query", told(&error)))?;
+            let mut latest = page.items().iter().filter_map(once);
+            if let Some(found) = latest.find_map(|once| once.if_any_of(items)) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
-    fn of(&self, distribution: &str) -> QueryFluentBuilder {
+    fn since(&self, distribution: &str, since: Timestamp) -> QueryFluentBuilder {
         let query = self
             .client
             .query()
             .table_name(&self.name)
             .consistent_read(true);
-        query.expression_attribute_values(":pk", text(distribution))
+        query
+            .key_condition_expression("pk = :pk AND sk >= :since")
+            .expression_attribute_values(":pk", text(distribution))
+            .expression_attribute_values(":since", text(&format!("{since:.3}")))
     }
 
     fn failed(&self, operation: &'static str, cause: String) -> UsageError {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cdn::{Item, release};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256;
@@ -13,6 +14,8 @@ pub(super) const MAX_BYTES: usize = 256 << 20;
 /// What still has to be cleared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Journal {
+    /// When the first run began that has left it. What is changed back and forth is cleared each time.
+    pub(super) began: Timestamp,
     /// Keys of objects that changed, with their new SHA-256; null for one that was removed.
     pub(super) changed: BTreeMap<String, Option<String>>,
     /// Keys of objects that are new: nobody can have kept them.
@@ -27,6 +30,7 @@ pub(super) fn key(under: &str) -> String {
 impl Journal {
     /// Adds what a run that died has left.
     pub(super) fn take_over(&mut self, earlier: Self) {
+        self.began = earlier.began;
         for (key, sha256) in earlier.changed {
             self.changed.entry(key).or_insert(sha256);
         }
@@ -34,9 +38,10 @@ impl Journal {
         self.new.retain(|key| !self.changed.contains_key(key));
     }
 
-    /// What was changed to what, as one text: the same for a run that goes on where another died.
+    /// What was changed to what, and when, as one text: the same for a run that goes on where another died.
     pub(super) fn content(&self) -> String {
         let mut hash = Sha256::new();
+        hash.update(self.began.to_string().as_bytes());
         for (key, sha256) in &self.changed {
             // No key and no digest has a byte of zero in it.
             let sha256 = sha256.as_deref().unwrap_or("removed");
@@ -61,6 +66,7 @@ mod tests {
         let owned =
             |(key, sha256): &(&str, Option<&str>)| ((*key).to_owned(), sha256.map(str::to_owned));
         Journal {
+            began: Timestamp::UNIX_EPOCH,
             changed: changed.iter().map(owned).collect(),
             new: new.iter().map(|&key| key.to_owned()).collect(),
         }
@@ -84,13 +90,16 @@ mod tests {
 
     #[test]
     fn other_content_is_another_text() {
+        let mut later = journal(&[("a", Some("1"))], &[]);
+        later.began = Timestamp::MAX;
         let texts = [
+            later,
             journal(&[("a", Some("1"))], &[]),
             journal(&[("a", Some("2"))], &[]),
             journal(&[("a", None)], &[]),
             journal(&[("a", Some("1")), ("b", Some("1"))], &[]),
         ];
         let texts: BTreeSet<_> = texts.iter().map(Journal::content).collect();
-        assert_eq!(texts.len(), 4);
+        assert_eq!(texts.len(), 5);
     }
 }

@@ -3,9 +3,11 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
+use comfy_table::{Attribute, Cell, CellAlignment, Table};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::report::empty_table;
 use crate::{
     progress::Progress,
     publish::NewRelease,
@@ -115,6 +117,42 @@ fn ran(answer: &Value) -> anyhow::Result<Read> {
         version: text("version")?.to_owned(),
         from: format!("{} ({})", text("cache")?, text("reason")?),
     })
+}
+
+impl Publishing {
+    /// A release on its way, step by step, and what many changes at once come to.
+    pub(super) fn table(&self, coloured: bool) -> Table {
+        let mut table = empty_table(coloured);
+        let titles = [
+            "a release on its way",
+            "version",
+            "from",
+            "paths billed",
+            "cost",
+        ];
+        table.set_header(titles.map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
+        for step in &self.steps {
+            table.add_row([
+                Cell::new(step.what),
+                Cell::new(&step.version),
+                Cell::new(&step.from),
+                Cell::new(step.billed_paths).set_alignment(CellAlignment::Right),
+                Cell::new(format!("{:.3} $", step.cost_usd)).set_alignment(CellAlignment::Right),
+            ]);
+        }
+        let burst = &self.burst;
+        table.add_row([
+            Cell::new(format!("{} templates change at once", burst.objects)),
+            Cell::new(""),
+            Cell::new(format!(
+                "{} in place of {}",
+                burst.invalidations, burst.objects
+            )),
+            Cell::new(burst.billed_paths).set_alignment(CellAlignment::Right),
+            Cell::new(""),
+        ]);
+        table
+    }
 }
 
 impl Step {

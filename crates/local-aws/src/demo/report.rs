@@ -204,7 +204,7 @@ impl Report {
             let coloured = stdout.is_terminal() && !plain;
             writeln!(stdout, "\n{}\n", self.table(coloured))?;
             if let Some(publishing) = &self.publishing {
-                writeln!(stdout, "{}\n", publishing_table(publishing, coloured))?;
+                writeln!(stdout, "{}\n", publishing.table(coloured))?;
             }
         }
         Ok(())
@@ -237,7 +237,7 @@ impl Report {
 }
 
 /// A table that fits the terminal; plain where there is none.
-fn empty_table(coloured: bool) -> Table {
+pub(super) fn empty_table(coloured: bool) -> Table {
     let mut table = Table::new();
     table.load_style(if coloured {
         presets::UTF8_FULL_CONDENSED
@@ -252,40 +252,6 @@ fn empty_table(coloured: bool) -> Table {
             table.set_width(width);
         }
     }
-    table
-}
-
-/// A release on its way, step by step, and what many changes at once come to.
-fn publishing_table(publishing: &Publishing, coloured: bool) -> Table {
-    let mut table = empty_table(coloured);
-    let titles = [
-        "a release on its way",
-        "version",
-        "from",
-        "paths billed",
-        "cost",
-    ];
-    table.set_header(titles.map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
-    for step in &publishing.steps {
-        table.add_row([
-            Cell::new(step.what),
-            Cell::new(&step.version),
-            Cell::new(&step.from),
-            Cell::new(step.billed_paths).set_alignment(CellAlignment::Right),
-            Cell::new(format!("{:.3} $", step.cost_usd)).set_alignment(CellAlignment::Right),
-        ]);
-    }
-    let burst = &publishing.burst;
-    table.add_row([
-        Cell::new(format!("{} templates change at once", burst.objects)),
-        Cell::new(""),
-        Cell::new(format!(
-            "{} in place of {}",
-            burst.invalidations, burst.objects
-        )),
-        Cell::new(burst.billed_paths).set_alignment(CellAlignment::Right),
-        Cell::new(""),
-    ]);
     table
 }
 
