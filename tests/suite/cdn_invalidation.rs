@@ -143,8 +143,8 @@ async fn what_is_paid_for_is_told_by_the_months_count() {
 async fn a_distribution_is_found_on_the_second_page_by_exact_alias_before_wildcard() {
     let cdn = Cdn::new().await;
     let add = |id: &str, alias: &str| {
-        cdn.cloudfront
-            .add(Distribution::new(id, "other").alias(alias))
+        let distribution = Distribution::new(id, "other").alias(alias);
+        cdn.cloudfront.add(distribution);
     };
     cdn.cloudfront.remove(DISTRIBUTION);
     add("E1AAAAAAAAAAAA", "*.watchy.cloud");

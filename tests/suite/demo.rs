@@ -13,6 +13,35 @@ use local_servers::helper::descendants;
 
 use crate::world::{is_running, program};
 
+/// The events of monitor-runner, of both functions that count minutes, of report-generator and of cdn-invalidator.
+const EVENTS: [&[&str]; 4] = [
+    &["one", "schedule", "several"],
+    &[
+        "all",
+        "schedule",
+        "history",
+        "read",
+        "schedule",
+        "state-change",
+    ],
+    &[
+        "english",
+        "invalidate",
+        "prewarm",
+        "report",
+        "schedule",
+        "url",
+    ],
+    &[
+        "monitor",
+        "object-created",
+        "paths",
+        "queue",
+        "status",
+        "templates",
+    ],
+];
+
 #[test]
 fn a_run_shows_that_the_second_time_downloads_nothing() {
     let output = Command::new(program("local-aws"))
@@ -34,33 +63,8 @@ fn a_run_shows_that_the_second_time_downloads_nothing() {
         .iter()
         .map(|row| row["event"].as_str().unwrap())
         .collect();
-    let runner = ["one", "schedule", "several"];
-    let minutes = [
-        "all",
-        "schedule",
-        "history",
-        "read",
-        "schedule",
-        "state-change",
-    ];
-    let reports = [
-        "english",
-        "invalidate",
-        "prewarm",
-        "report",
-        "schedule",
-        "url",
-    ];
-    let invalidations = [
-        "monitor",
-        "object-created",
-        "paths",
-        "queue",
-        "status",
-        "templates",
-    ];
-    let all = [&runner[..], &minutes, &reports, &invalidations].concat();
-    assert_eq!(events, all);
+    let [runner, minutes, reports, _] = EVENTS;
+    assert_eq!(events, EVENTS.concat());
     assert_eq!(rows[0]["first_use"]["cache"][0], "miss");
     let (runner, rest) = rows.split_at(runner.len());
     let (minutes, rest) = rest.split_at(minutes.len());
