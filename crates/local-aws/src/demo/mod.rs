@@ -3,6 +3,7 @@
 mod keep;
 mod publishing;
 mod report;
+mod table;
 
 use std::{
     path::Path,

@@ -7,7 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Table};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::report::empty_table;
+use super::table::empty_table;
 use crate::{
     progress::Progress,
     publish::NewRelease,

@@ -7,12 +7,12 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, Table};
 use larder_lambda::environment;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::publishing::Publishing;
+use super::{publishing::Publishing, table::empty_table};
 
 /// What a run found.
 #[derive(Debug, Default, Serialize)]
@@ -234,25 +234,6 @@ impl Report {
         }
         table
     }
-}
-
-/// A table that fits the terminal; plain where there is none.
-pub(super) fn empty_table(coloured: bool) -> Table {
-    let mut table = Table::new();
-    table.load_style(if coloured {
-        presets::UTF8_FULL_CONDENSED
-    } else {
-        presets::ASCII_MARKDOWN
-    });
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    if !coloured {
-        let width = table.width();
-        table.force_no_tty();
-        if let Some(width) = width {
-            table.set_width(width);
-        }
-    }
-    table
 }
 
 /// The state and the time of a use, green where nothing had to be downloaded.
