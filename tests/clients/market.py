@@ -1,4 +1,4 @@
-"""yfinance against the local Yahoo: the market of today, and one at noon of a trading day in Singapore."""
+"""yfinance against the local Yahoo: the market of the last Saturday, and one at noon of a trading day in Singapore."""
 
 import os
 import sys

@@ -14,6 +14,10 @@ async fn yfinance_reads_prices_and_news_as_it_would_those_of_yahoo() {
         Market::start().await.unwrap(),
         Market::start().await.unwrap(),
     );
+    // The last Saturday: no exchange is open, whenever this runs.
+    let utc = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let saturday = utc.nth_weekday(-1, jiff::civil::Weekday::Saturday).unwrap();
+    today.set_now(saturday.timestamp());
     // A Friday, eleven o'clock in Singapore.
     noon.set_now("2026-11-20T03:00:00Z".parse().unwrap());
     for (symbol, fault) in [
