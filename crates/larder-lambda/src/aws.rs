@@ -4,6 +4,6 @@ mod call;
 mod config;
 mod parameter;
 
-pub use call::{Call, NotSet, Refused};
+pub use call::{Call, NotSet, Refused, post};
 pub use config::{aws_config, aws_config_loader};
 pub use parameter::{ParameterError, Parameters};

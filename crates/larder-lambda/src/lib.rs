@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod after_response;
+mod answer;
 #[cfg(feature = "aws")]
 mod aws;
 mod cache;
@@ -14,8 +15,11 @@ mod metrics;
 mod run;
 mod settings;
 
+pub use answer::milliseconds;
 #[cfg(feature = "aws")]
-pub use aws::{Call, NotSet, ParameterError, Parameters, Refused, aws_config, aws_config_loader};
+pub use aws::{
+    Call, NotSet, ParameterError, Parameters, Refused, aws_config, aws_config_loader, post,
+};
 pub use deadline::{Deadline, RESERVE, UNKNOWN_TIME_LEFT};
 pub use error::{Error, ErrorKind, Kind};
 #[cfg(feature = "http")]

@@ -6,6 +6,7 @@ mod function;
 use std::time::{Duration, Instant};
 
 use cdn::{Item, Known, MAX_WILDCARDS, Price, Room, plan};
+use larder_lambda::milliseconds;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use direct::{Direct, Which};
@@ -165,11 +166,6 @@ impl Answer {
             (Status::Submitted, None) => format!("{paths}: under way{of}"),
         }
     }
-}
-
-/// To the microsecond.
-pub(crate) fn milliseconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 #[cfg(test)]

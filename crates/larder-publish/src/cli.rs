@@ -9,12 +9,13 @@ use std::{
 use anyhow::Context as _;
 use cdn::{Item, Known};
 use jiff::Timestamp;
+use larder_lambda::milliseconds;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     arguments::{Arguments, Command, Invalidate, Manner, Status},
-    clearing::{self, Answer, Direct, Function, Order, Way, Which, milliseconds},
+    clearing::{self, Answer, Direct, Function, Order, Way, Which},
     monitor,
     progress::Progress,
     report::Report,

@@ -11,9 +11,8 @@ use aws_smithy_runtime_api::{
         result::SdkError,
     },
 };
-use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
-use larder_lambda::{Call, NotSet, Refused};
+use larder_lambda::{Call, NotSet, Refused, post};
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
@@ -85,16 +84,8 @@ fn request(stack: String) -> Result<HttpRequest, BoxError> {
         .append_pair("Version", VERSION)
         .append_pair("StackName", &stack)
         .finish();
-    let request = http::Request::builder()
-        .method(http::Method::POST)
-        .uri("/")
-        .header(
-            "content-type",
-            "application/x-www-form-urlencoded; charset=utf-8",
-        )
-        .header("content-length", form.len())
-        .body(SdkBody::from(form))?;
-    Ok(request.try_into()?)
+    let kind = "application/x-www-form-urlencoded; charset=utf-8";
+    post("/", &[("content-type", kind)], form)
 }
 
 fn answer(response: &HttpResponse) -> Result<Outputs, OrchestratorError<Refused>> {
@@ -107,10 +98,7 @@ fn answer(response: &HttpResponse) -> Result<Outputs, OrchestratorError<Refused>
         return parse(text).map_err(OrchestratorError::other);
     }
     let Named { code, message } = refusal(text).unwrap_or_default();
-    let status = response.status().as_u16();
-    Err(OrchestratorError::operation(Refused::new(
-        status, code, message,
-    )))
+    Err(Refused::of(response, (code, message)))
 }
 
 #[derive(Deserialize)]

@@ -15,10 +15,9 @@ use aws_smithy_runtime_api::{
         result::SdkError,
     },
 };
-use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
 use jiff::Timestamp;
-use larder_lambda::{Call, NotSet, Refused};
+use larder_lambda::{Call, NotSet, Refused, post};
 use url::form_urlencoded::Serializer;
 
 pub use self::xml::{MAX_ANSWER, parse_answer, parse_refusal};
@@ -162,16 +161,8 @@ fn escaped(value: &str) -> String {
 }
 
 fn request(asked: Asked) -> Result<HttpRequest, BoxError> {
-    let request = http::Request::builder()
-        .method(http::Method::POST)
-        .uri("/")
-        .header(
-            "content-type",
-            "application/x-www-form-urlencoded; charset=utf-8",
-        )
-        .header("content-length", asked.0.len())
-        .body(SdkBody::from(asked.0))?;
-    Ok(request.try_into()?)
+    let form = "application/x-www-form-urlencoded; charset=utf-8";
+    post("/", &[("content-type", form)], asked.0)
 }
 
 fn answer(response: &HttpResponse) -> Result<Page, OrchestratorError<Refused>> {
@@ -179,11 +170,8 @@ fn answer(response: &HttpResponse) -> Result<Page, OrchestratorError<Refused>> {
     if response.status().is_success() {
         return parse_answer(bytes, Timestamp::UNIX_EPOCH).map_err(OrchestratorError::other);
     }
-    let (code, message) = parse_refusal(bytes).unwrap_or_default();
-    let status = response.status().as_u16();
-    Err(OrchestratorError::operation(Refused::new(
-        status, code, message,
-    )))
+    let said = parse_refusal(bytes).unwrap_or_default();
+    Err(Refused::of(response, said))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::{
 
 use cdn::{Cleared, Known, Listing, Order, release::TEMPLATES};
 use jiff::Timestamp;
+use larder_lambda::milliseconds;
 
 use crate::{
     App, Call,
@@ -14,7 +15,6 @@ use crate::{
     event::{Body, Message, Object},
     failed::Failed,
     gather::{Changed, Gathered, Orders, first, gather},
-    milliseconds,
     target::changes_of,
 };
 
@@ -65,7 +65,7 @@ impl App {
             }
         }
         for outcome in &mut invalidations {
-            outcome.duration_ms = milliseconds(began);
+            outcome.duration_ms = milliseconds(began.elapsed());
         }
         let again = failed.iter().filter_map(|at| ids.get(*at));
         BatchAnswer {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use aws_types::SdkConfig;
 use cdn::{CloudFront, Directory, Done, ErrorKind, Invalidator, Kind, Order, Usage};
 use larder::Cache;
-use larder_lambda::{Deadline, Error, Function, Invocation};
+use larder_lambda::{Deadline, Error, Function, Invocation, milliseconds};
 use metrique_writer::Entry;
 
 pub use answer::{Answer, BatchAnswer, Failure, Outcome, Standing};
@@ -206,12 +206,7 @@ impl Function for App {
                 .await
                 .map_err(Failed::into_error)?,
         };
-        outcome.duration_ms = milliseconds(began);
+        outcome.duration_ms = milliseconds(began.elapsed());
         Ok(Answer::One(outcome))
     }
-}
-
-/// Since then, to a thousandth.
-fn milliseconds(began: Instant) -> f64 {
-    (began.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }

@@ -12,9 +12,8 @@ use aws_smithy_runtime_api::{
         result::SdkError,
     },
 };
-use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
-use larder_lambda::{Call, NotSet, Refused};
+use larder_lambda::{Call, NotSet, Refused, post};
 use serde_json::{Value, json};
 
 /// What is in progress is done within half a minute, mostly.
@@ -59,29 +58,17 @@ impl Queue {
 }
 
 fn request(body: String) -> Result<HttpRequest, BoxError> {
-    let request = http::Request::builder()
-        .method(http::Method::POST)
-        .uri("/")
-        .header("content-type", "application/x-amz-json-1.0")
-        .header("x-amz-target", "AmazonSQS.SendMessage")
-        .header("content-length", body.len())
-        .body(SdkBody::from(body))?;
-    Ok(request.try_into()?)
+    let headers = [
+        ("content-type", "application/x-amz-json-1.0"),
+        ("x-amz-target", "AmazonSQS.SendMessage"),
+    ];
+    post("/", &headers, body)
 }
 
 fn answer(response: &HttpResponse) -> Result<(), OrchestratorError<Refused>> {
     if response.status().is_success() {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(Refused::of_json(response))
     }
-    let body = response.body().bytes().unwrap_or_default();
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
-    let code = text("__type").rsplit('#').next().unwrap_or_default();
-    let message = larder_lambda::event::shown(text("message"));
-    let status = response.status().as_u16();
-    Err(OrchestratorError::operation(Refused::new(
-        status,
-        code.to_owned(),
-        message,
-    )))
 }

@@ -70,8 +70,7 @@ pub struct Failure {
 }
 
 fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    // Microseconds are what the clock is good for.
-    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
+    serializer.serialize_f64(larder_lambda::milliseconds(*duration))
 }
 
 fn type_and_message<S: Serializer>(error: &Error, serializer: S) -> Result<S::Ok, S::Error> {

@@ -104,8 +104,7 @@ impl Serialize for ReportAnswer {
             narrative: report.narrative,
             narrative_note: report.narrative_note.as_deref(),
             warnings: &self.warnings,
-            // To the microsecond.
-            duration_ms: (self.duration.as_secs_f64() * 1e6).round() / 1e3,
+            duration_ms: larder_lambda::milliseconds(self.duration),
         }
         .serialize(serializer)
     }

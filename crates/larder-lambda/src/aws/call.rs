@@ -26,6 +26,7 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{
+    body::SdkBody,
     config_bag::Layer,
     error::{ErrorMetadata, metadata::ProvideErrorMetadata},
     retry::RetryConfig,
@@ -66,14 +67,24 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// With what the service says of it.
+    /// What an operation's answer came to, with what the service says of it.
     #[must_use]
-    pub fn new(status: u16, code: String, message: String) -> Self {
+    pub fn of(
+        response: &HttpResponse,
+        (code, message): (String, String),
+    ) -> OrchestratorError<Self> {
         let meta = ErrorMetadata::builder().code(code).message(message);
-        Self {
-            status,
+        OrchestratorError::operation(Self {
+            status: response.status().as_u16(),
             meta: meta.build(),
-        }
+        })
+    }
+
+    /// The same over the awsJson protocols, where the body says what it is.
+    #[must_use]
+    pub fn of_json(response: &HttpResponse) -> OrchestratorError<Self> {
+        let body = response.body().bytes().unwrap_or_default();
+        Self::of(response, code_and_message(body))
     }
 
     /// Whether another try may succeed.
@@ -84,10 +95,35 @@ impl Refused {
     }
 }
 
+/// `{"__type":"…#ParameterNotFound","message":"…"}`, with an `M` where the service feels like it.
+fn code_and_message(body: &[u8]) -> (String, String) {
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str);
+    let code = text("__type").unwrap_or_default();
+    let code = code.rsplit('#').next().unwrap_or_default();
+    let message = text("message").or_else(|| text("Message"));
+    (
+        code.to_owned(),
+        crate::event::shown(message.unwrap_or_default()),
+    )
+}
+
 impl ProvideErrorMetadata for Refused {
     fn meta(&self) -> &ErrorMetadata {
         &self.meta
     }
+}
+
+/// A request with a body, at `path` of the service.
+pub fn post(path: &str, headers: &[(&str, &str)], body: String) -> Result<HttpRequest, BoxError> {
+    let request = http::Request::builder()
+        .method(http::Method::POST)
+        .uri(path)
+        .header("content-length", body.len());
+    let request = headers.iter().fold(request, |request, (name, value)| {
+        request.header(*name, *value)
+    });
+    Ok(request.body(SdkBody::from(body))?.try_into()?)
 }
 
 impl Call {
@@ -178,5 +214,21 @@ impl Call {
         Ok(StaticRuntimePlugin::new()
             .with_config(layer.freeze())
             .with_runtime_components(components))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_by_its_code() {
+        let refusal = br#"{"__type":"com.amazonaws.ssm#ParameterNotFound","message":"Parameter /a not found."}"#;
+        let (code, message) = code_and_message(refusal);
+        assert_eq!(
+            (code.as_str(), message.as_str()),
+            ("ParameterNotFound", "Parameter /a not found.")
+        );
+        assert_eq!(code_and_message(b"<html>"), (String::new(), String::new()));
     }
 }

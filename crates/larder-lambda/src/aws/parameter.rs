@@ -13,12 +13,12 @@ use aws_smithy_runtime_api::{
         result::SdkError,
     },
 };
-use aws_smithy_types::{body::SdkBody, error::metadata::ProvideErrorMetadata as _};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::call::{Call, NotSet, Refused};
+use super::call::{Call, NotSet, Refused, post};
 
 /// A parameter is small, and whoever waits for it waits for more.
 const GET_PARAMETER: Call = Call {
@@ -82,14 +82,11 @@ impl Parameters {
 }
 
 fn request(body: String) -> Result<HttpRequest, BoxError> {
-    let request = http::Request::builder()
-        .method(http::Method::POST)
-        .uri("/")
-        .header("content-type", "application/x-amz-json-1.1")
-        .header("x-amz-target", "AmazonSSM.GetParameter")
-        .header("content-length", body.len())
-        .body(SdkBody::from(body))?;
-    Ok(request.try_into()?)
+    let headers = [
+        ("content-type", "application/x-amz-json-1.1"),
+        ("x-amz-target", "AmazonSSM.GetParameter"),
+    ];
+    post("/", &headers, body)
 }
 
 fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<Refused>> {
@@ -101,11 +98,7 @@ fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<Refused>> 
             OrchestratorError::other(format!("the answer of GetParameter is none: {at}"))
         });
     }
-    let (code, message) = parse_refusal(bytes);
-    let status = response.status().as_u16();
-    Err(OrchestratorError::operation(Refused::new(
-        status, code, message,
-    )))
+    Err(Refused::of_json(response))
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
@@ -123,19 +116,6 @@ fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(Value(answer.parameter.value.into()))
 }
 
-/// `{"__type":"…#ParameterNotFound","message":"…"}`, with an `M` where the service feels like it.
-fn parse_refusal(bytes: &[u8]) -> (String, String) {
-    let body: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
-    let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str);
-    let code = text("__type").unwrap_or_default();
-    let code = code.rsplit('#').next().unwrap_or_default();
-    let message = text("message").or_else(|| text("Message"));
-    (
-        code.to_owned(),
-        crate::event::shown(message.unwrap_or_default()),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret as _;
@@ -150,16 +130,5 @@ mod tests {
         .unwrap();
         assert_eq!(value.0.expose_secret(), "hunter2");
         assert!(!format!("{value:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn a_refusal_is_told_by_its_code() {
-        let refusal = br#"{"__type":"com.amazonaws.ssm#ParameterNotFound","message":"Parameter /a not found."}"#;
-        let (code, message) = parse_refusal(refusal);
-        assert_eq!(
-            (code.as_str(), message.as_str()),
-            ("ParameterNotFound", "Parameter /a not found.")
-        );
-        assert_eq!(parse_refusal(b"<html>"), (String::new(), String::new()));
     }
 }

@@ -10,9 +10,8 @@ use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
 };
-use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
-use larder_lambda::{Call, NotSet, Refused};
+use larder_lambda::{Call, NotSet, Refused, post};
 use serde_json::{Value, json};
 
 use super::{Answer, Order};
@@ -116,13 +115,8 @@ fn message(payload: &Value) -> String {
 fn request(Asked(name, event): Asked) -> Result<HttpRequest, BoxError> {
     // Of what a name or an ARN may have, only the colon and the dollar of a version mean something else in a path.
     let name = name.replace(':', "%3A").replace('$', "%24");
-    let request = http::Request::builder()
-        .method(http::Method::POST)
-        .uri(format!("/2015-03-31/functions/{name}/invocations"))
-        .header("content-type", "application/json")
-        .header("content-length", event.len())
-        .body(SdkBody::from(event))?;
-    Ok(request.try_into()?)
+    let path = format!("/2015-03-31/functions/{name}/invocations");
+    post(&path, &[("content-type", "application/json")], event)
 }
 
 fn answer(response: &HttpResponse) -> Result<Answered, OrchestratorError<Refused>> {
@@ -138,9 +132,7 @@ fn answer(response: &HttpResponse) -> Result<Answered, OrchestratorError<Refused
     let field = |name: &str| payload.get(name).and_then(Value::as_str);
     let message = field("Message").or_else(|| field("message"));
     let message = message.unwrap_or_default().chars().take(SHOWN).collect();
-    let status = response.status().as_u16();
-    let refused = Refused::new(status, code.to_owned(), message);
-    Err(OrchestratorError::operation(refused))
+    Err(Refused::of(response, (code.to_owned(), message)))
 }
 
 #[cfg(test)]
