@@ -1,11 +1,9 @@
 //! The port to the bucket behind a CDN: which objects there are below a prefix.
 
-use aws_sdk_s3::{
-    Client,
-    error::{DisplayErrorContext, SdkError},
-};
+use aws_sdk_s3::Client;
 
 use crate::{
+    error::told,
     item::Item,
     known::{Full, Listing},
 };
@@ -44,7 +42,10 @@ pub async fn list(
     let list = client.list_objects_v2().bucket(bucket).prefix(prefix);
     let mut pages = list.into_paginator().send();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| refused(bucket, &error))?;
+        let page = page.map_err(|error| ListError::Refused {
+            bucket: bucket.to_owned(),
+            cause: told(&error),
+        })?;
         if listing.len() + page.contents().len() > most {
             return Err(ListError::TooMany(most));
         }
@@ -56,16 +57,4 @@ pub async fn list(
     }
     listing.sort();
     Ok(listing)
-}
-
-fn refused<E, R>(bucket: &str, error: &SdkError<E, R>) -> ListError
-where
-    E: std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
-{
-    let cause = DisplayErrorContext(error).to_string();
-    ListError::Refused {
-        bucket: bucket.to_owned(),
-        cause: cause.chars().take(500).collect(),
-    }
 }

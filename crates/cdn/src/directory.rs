@@ -25,6 +25,15 @@ pub struct Directory {
     kept: Space<(), Vec<Distribution>>,
 }
 
+/// A distribution that serves a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Its id.
+    pub distribution: String,
+    /// What of a key its paths do not have: `prod/` where the origin's path is `/prod`.
+    pub cut: String,
+}
+
 /// A distribution could not be found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -70,13 +79,16 @@ impl Directory {
         found.await
     }
 
-    /// The ids of the distributions that serve `bucket`, each with what of a key its paths do not have.
-    pub async fn of_bucket(&self, bucket: &str) -> Result<Vec<(String, String)>, LookupError> {
+    /// The distributions that serve `bucket`.
+    pub async fn of_bucket(&self, bucket: &str) -> Result<Vec<Served>, LookupError> {
         let found = self.find(|all| {
             let found = by_bucket(all, bucket)?;
             Ok(found
                 .into_iter()
-                .map(|(it, prefix)| (it.id.clone(), prefix))
+                .map(|(it, cut)| Served {
+                    distribution: it.id.clone(),
+                    cut,
+                })
                 .collect())
         });
         found.await

@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_sdk_cloudfront::{
     config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
 };
 
 /// What a failure means for whoever asked.
@@ -149,6 +149,12 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         self.kind.is_retryable()
     }
+}
+
+/// An error of any client with all of its causes, cut where it would fill a log.
+pub(crate) fn told(error: &(impl std::error::Error + 'static)) -> String {
+    let told = DisplayErrorContext(error).to_string();
+    told.chars().take(500).collect()
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ use tree::Tree;
 pub const MAX_EXACT: usize = 3_000;
 /// How many wildcards, beside.
 pub const MAX_WILDCARDS: usize = 15;
+/// How many of these are ours, unless settings say otherwise: two are left for people.
+pub const OUR_WILDCARDS: usize = MAX_WILDCARDS - 2;
 
 /// How often the price of an item is raised fourfold to have fewer: from 1 to more than any object's.
 const DEARER: u32 = 33;
@@ -151,20 +153,13 @@ fn without_covered(changed: &[Item]) -> (Vec<&Item>, Vec<&str>) {
     let mut all: Vec<_> = changed.iter().collect();
     all.sort_unstable();
     all.dedup();
-    let (wildcards, others): (Vec<_>, Vec<_>) = all
+    let (mut wildcards, others): (Vec<_>, Vec<_>) = all
         .into_iter()
         .partition(|item| item.kind() == Kind::Wildcard);
-    let wide: Vec<_> = wildcards
-        .iter()
-        .filter(|item| {
-            !wildcards
-                .iter()
-                .any(|other| other != *item && other.covers(item))
-        })
-        .copied()
-        .collect();
-    // Prefixes that are in order and apart: what begins with one comes behind it, and before the next.
-    let prefixes: Vec<_> = wide.iter().filter_map(|item| item.prefix()).collect();
+    // In the order of prefixes, what begins with one comes behind it, and before the next that is apart.
+    wildcards.sort_unstable_by_key(|item| item.prefix());
+    wildcards.dedup_by(|item, before| before.covers(item));
+    let prefixes: Vec<_> = wildcards.iter().filter_map(|item| item.prefix()).collect();
     let all_is_cleared = prefixes.contains(&"/");
     let is_covered = |item: &Item| {
         let before = prefixes.partition_point(|prefix| *prefix <= item.as_str());
@@ -175,7 +170,7 @@ fn without_covered(changed: &[Item]) -> (Vec<&Item>, Vec<&str>) {
         .into_iter()
         .filter(|item| !is_covered(item))
         .partition(|item| item.kind() == Kind::Tag);
-    let given = wide.into_iter().chain(tags).collect();
+    let given = wildcards.into_iter().chain(tags).collect();
     (given, paths.into_iter().map(Item::as_str).collect())
 }
 

@@ -125,7 +125,7 @@ impl Usage {
     ) -> Result<Cleared, UsageError> {
         match self {
             Self::Table(table) => table.cleared(distribution, since).await,
-            Self::Process(process) => Ok(lock(process).of(distribution)),
+            Self::Process(process) => Ok(lock(process).cleared(distribution)),
         }
     }
 
@@ -137,7 +137,7 @@ impl Usage {
     ) -> Result<Option<Latest>, UsageError> {
         match self {
             Self::Table(table) => table.latest(distribution, items).await,
-            Self::Process(process) => Ok(lock(process).of(distribution).latest(items)),
+            Self::Process(process) => Ok(lock(process).latest(distribution, items)),
         }
     }
 }
@@ -170,8 +170,12 @@ impl Process {
     }
 
     /// What was cleared of a distribution.
-    fn of(&self, distribution: &str) -> Cleared {
+    fn cleared(&self, distribution: &str) -> Cleared {
         self.cleared.get(distribution).cloned().unwrap_or_default()
+    }
+
+    fn latest(&self, distribution: &str, items: &[Item]) -> Option<Latest> {
+        self.cleared.get(distribution)?.latest(items)
     }
 
     fn month(&self, month: BillingMonth) -> u64 {

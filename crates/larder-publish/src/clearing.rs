@@ -5,15 +5,14 @@ mod function;
 
 use std::time::{Duration, Instant};
 
-use cdn::{Item, Known, MAX_WILDCARDS, Price, Room, plan};
+use anyhow::Context as _;
+use aws_types::SdkConfig;
+use cdn::{Item, Known, OUR_WILDCARDS, Price, Room, Standing, plan};
 use larder_lambda::milliseconds;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use direct::{Direct, Which};
-pub(crate) use function::Function;
-
-/// Two of the 15 wildcards that may be in progress are left for people.
-pub(crate) const OUR_WILDCARDS: usize = MAX_WILDCARDS - 2;
+use function::Function;
 
 /// Who has caches forget.
 #[derive(Debug)]
@@ -38,25 +37,10 @@ pub(crate) struct Order<'a> {
     pub(crate) wait: Duration,
 }
 
-/// How an invalidation stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Status {
-    /// All edges have carried it out.
-    Completed,
-    /// It is under way.
-    Submitted,
-    /// There was nothing to do, or the same was asked for before.
-    #[default]
-    Skipped,
-    /// It could not be had.
-    Failed,
-}
-
 /// What came of an order. The function answers in the same shape.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Answer {
-    pub(crate) status: Status,
+    pub(crate) status: Standing,
     #[serde(default)]
     pub(crate) distribution_id: Option<String>,
     #[serde(default)]
@@ -76,7 +60,28 @@ pub(crate) struct Answer {
     pub(crate) error: Option<String>,
 }
 
+/// What arguments say of who clears, and whose caches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) function: Option<&'a str>,
+    pub(crate) distribution: Option<&'a str>,
+    pub(crate) domain: Option<&'a str>,
+}
+
 impl Way {
+    /// As the arguments say, for orders that wait for so long: by the function, if one is named; directly otherwise. Connects to
+    /// nothing yet.
+    pub(crate) fn of(config: &SdkConfig, told: Told<'_>, wait: Duration) -> anyhow::Result<Self> {
+        if let Some(id) = told.distribution {
+            return Ok(Self::Direct(Direct::new(config, Which::Id(id.to_owned()))));
+        }
+        let domain = told.domain.context("whose caches are to be cleared is not known: give --domain, --distribution or --no-invalidate")?;
+        Ok(match told.function {
+            Some(function) => Self::Function(Function::new(config, (function, domain), wait)?),
+            None => Self::Direct(Direct::new(config, Which::Domain(domain.to_owned()))),
+        })
+    }
+
     /// Orders it. That it cannot be had is an answer.
     pub(crate) async fn clear(&self, order: &Order<'_>) -> Answer {
         if order.changed.is_empty() {
@@ -89,7 +94,7 @@ impl Way {
             Self::Nobody => return Answer::default(),
         };
         let mut answer = answer.unwrap_or_else(|error| Answer {
-            status: Status::Failed,
+            status: Standing::Failed,
             paths: order.changed.iter().map(Item::to_string).collect(),
             error: Some(format!("{error:#}")),
             ..Answer::default()
@@ -115,7 +120,7 @@ impl Way {
                 }
             }
             Err(error) => Answer {
-                status: Status::Failed,
+                status: Standing::Failed,
                 error: Some(error.to_string()),
                 ..Answer::default()
             },
@@ -138,7 +143,7 @@ impl Order<'_> {
 impl Answer {
     /// Whether what was ordered is done, or will be.
     pub(crate) fn is_well(&self) -> bool {
-        self.status != Status::Failed
+        self.status != Standing::Failed
     }
 
     /// In a few words.
@@ -157,13 +162,13 @@ impl Answer {
             _ => String::new(),
         };
         match (self.status, &self.error) {
-            (Status::Failed, Some(error)) => format!("failed: {error}"),
-            (Status::Failed, None) => "failed".to_owned(),
-            (Status::Skipped, _) if count == 0 => "nothing to clear".to_owned(),
-            (Status::Skipped, _) => format!("{paths}: asked for before{of}"),
-            (Status::Completed, _) => format!("{paths}: cleared{of}"),
-            (Status::Submitted, Some(why)) => format!("{paths}: {why}{of}"),
-            (Status::Submitted, None) => format!("{paths}: under way{of}"),
+            (Standing::Failed, Some(error)) => format!("failed: {error}"),
+            (Standing::Failed, None) => "failed".to_owned(),
+            (Standing::Skipped, _) if count == 0 => "nothing to clear".to_owned(),
+            (Standing::Skipped, _) => format!("{paths}: asked for before{of}"),
+            (Standing::Completed, _) => format!("{paths}: cleared{of}"),
+            (Standing::Submitted, Some(why)) => format!("{paths}: {why}{of}"),
+            (Standing::Submitted, None) => format!("{paths}: under way{of}"),
         }
     }
 }
@@ -183,22 +188,22 @@ mod tests {
         };
         for (status, paths, told) in [
             (
-                Status::Completed,
+                Standing::Completed,
                 &["/a", "/b"][..],
                 "/a and /b: cleared (I1 of E1)",
             ),
             (
-                Status::Submitted,
+                Standing::Submitted,
                 &["/a", "/b", "/c"][..],
                 "/a and 2 more: under way (I1 of E1)",
             ),
             (
-                Status::Skipped,
+                Standing::Skipped,
                 &["/a"][..],
                 "/a: asked for before (I1 of E1)",
             ),
-            (Status::Skipped, &[][..], "nothing to clear"),
-            (Status::Failed, &["/a"][..], "failed"),
+            (Standing::Skipped, &[][..], "nothing to clear"),
+            (Standing::Failed, &["/a"][..], "failed"),
         ] {
             assert_eq!(answer(status, paths).told(), told);
         }

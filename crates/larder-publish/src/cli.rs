@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use cdn::{Item, Known};
+use cdn::{Item, Known, Standing};
 use jiff::Timestamp;
 use larder_lambda::milliseconds;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     arguments::{Arguments, Command, Invalidate, Manner, Status},
-    clearing::{self, Answer, Direct, Function, Order, Way, Which},
+    clearing::{Answer, Direct, Order, Told, Way, Which},
     monitor,
     progress::Progress,
     report::Report,
@@ -109,7 +109,7 @@ fn tell_answer(mut answer: Answer, json: bool, began: Instant) -> anyhow::Result
         line(&answer.told())?;
     }
     Ok(match answer.status {
-        clearing::Status::Failed => ExitCode::FAILURE,
+        Standing::Failed => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     })
 }
@@ -118,22 +118,12 @@ async fn by_hand(arguments: &Invalidate) -> anyhow::Result<Answer> {
     let items = items(&arguments.paths)?;
     let config = config().await?;
     let wait = Duration::from_secs(arguments.wait);
-    let way = match (
-        &arguments.function,
-        &arguments.distribution,
-        &arguments.domain,
-    ) {
-        (Some(function), _, Some(domain)) => {
-            Way::Function(Function::new(&config, (function, domain), wait)?)
-        }
-        (_, Some(id), _) => Way::Direct(Direct::new(&config, Which::Id(id.clone()))),
-        (_, _, domain) => {
-            let domain = domain
-                .clone()
-                .context("neither --domain nor --distribution is given")?;
-            Way::Direct(Direct::new(&config, Which::Domain(domain)))
-        }
+    let told = Told {
+        function: arguments.function.as_deref(),
+        distribution: arguments.distribution.as_deref(),
+        domain: arguments.domain.as_deref(),
     };
+    let way = Way::of(&config, told, wait)?;
     let now = || Timestamp::now().to_string();
     let content = arguments.version.clone().unwrap_or_else(now);
     let order = Order {

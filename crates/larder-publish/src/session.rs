@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::{
     arguments::{Bucket, Clearing, Manner},
-    clearing::{Answer, Direct, Function, Order, Way, Which},
+    clearing::{Answer, Order, Told, Way},
     progress::Progress,
     stack,
     store::Store,
@@ -114,20 +114,11 @@ fn way(config: &SdkConfig, clearing: &Clearing, url: Option<&Url>) -> anyhow::Re
     if clearing.no_invalidate {
         return Ok(Way::Nobody);
     }
-    let host = url.and_then(Url::host_str).map(str::to_owned);
-    let domain = || {
-        let domain = clearing.domain.clone().or(host);
-        domain.context("whose caches are to be cleared is not known: give --domain, --distribution or --no-invalidate")
+    let host = url.and_then(Url::host_str);
+    let told = Told {
+        function: clearing.function.as_deref(),
+        distribution: clearing.distribution.as_deref(),
+        domain: clearing.domain.as_deref().or(host),
     };
-    if let Some(id) = &clearing.distribution {
-        let which = Which::Id(id.clone());
-        return Ok(Way::Direct(Direct::new(config, which)));
-    }
-    let domain = domain()?;
-    if let Some(function) = &clearing.function {
-        let wait = Duration::from_secs(clearing.wait);
-        let function = Function::new(config, (function, &domain), wait)?;
-        return Ok(Way::Function(function));
-    }
-    Ok(Way::Direct(Direct::new(config, Which::Domain(domain))))
+    Way::of(config, told, Duration::from_secs(clearing.wait))
 }

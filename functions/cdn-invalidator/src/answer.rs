@@ -1,6 +1,6 @@
 //! The function's answers.
 
-use cdn::{Done, Invalidation, Item};
+use cdn::{Done, Invalidation, Item, Standing};
 use serde::Serialize;
 
 use crate::failed::Failed;
@@ -13,20 +13,6 @@ pub enum Answer {
     One(Outcome),
     /// What became of a queue's messages.
     Batch(BatchAnswer),
-}
-
-/// How an invalidation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Standing {
-    /// All edges have carried it out.
-    Completed,
-    /// It is under way, or put off until there is room.
-    Submitted,
-    /// There was nothing to do, or the same was asked for before.
-    Skipped,
-    /// It could not be had.
-    Failed,
 }
 
 /// What became of one invalidation.
@@ -93,7 +79,6 @@ impl Outcome {
 
     /// Of an order that was carried out.
     pub(crate) fn of_order(distribution: &str, done: &Done) -> Self {
-        let is_completed = done.invalidation.as_ref().is_some_and(|it| it.is_completed);
         Self {
             distribution_id: Some(distribution.to_owned()),
             invalidation_id: done.invalidation.as_ref().map(|it| it.id.clone()),
@@ -101,21 +86,13 @@ impl Outcome {
             billable_paths: done.billed,
             month_billable_paths: done.month,
             estimated_cost_usd: done.cost,
-            ..Self::nothing(match (done.is_new, is_completed) {
-                (false, _) => Standing::Skipped,
-                (true, true) => Standing::Completed,
-                (true, false) => Standing::Submitted,
-            })
+            ..Self::nothing(done.standing())
         }
     }
 
     /// Of an invalidation that somebody asks about.
     pub(crate) fn of_status(distribution: &str, invalidation: Invalidation) -> Self {
-        let status = if invalidation.is_completed {
-            Standing::Completed
-        } else {
-            Standing::Submitted
-        };
+        let status = invalidation.standing();
         Self {
             distribution_id: Some(distribution.to_owned()),
             invalidation_id: Some(invalidation.id),

@@ -5,13 +5,13 @@ use std::{
     time::Instant,
 };
 
-use cdn::{Cleared, Known, Listing, Order, release::TEMPLATES};
+use cdn::{Cleared, Known, Listing, Order, Served, Standing, release::TEMPLATES};
 use jiff::Timestamp;
 use larder_lambda::milliseconds;
 
 use crate::{
     App, Call,
-    answer::{BatchAnswer, Failure, Outcome, Standing},
+    answer::{BatchAnswer, Failure, Outcome},
     event::{Body, Message, Object},
     failed::Failed,
     gather::{Changed, Gathered, Orders, first, gather},
@@ -82,7 +82,7 @@ impl App {
     ) -> (Orders, BTreeSet<usize>) {
         let (mut orders, mut failed): (Orders, _) = (BTreeMap::new(), BTreeSet::new());
         // Asked about once, however many objects have changed.
-        let mut buckets: HashMap<String, Option<Vec<(String, String)>>> = HashMap::new();
+        let mut buckets: HashMap<String, Option<Vec<Served>>> = HashMap::new();
         for (at, message) in messages.into_iter().enumerate() {
             let changes = match message.body {
                 Ok(Body::Object(object)) if self.is_nobodys(&object) => Ok(Vec::new()),

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use cdn::{FREE_ITEMS, MAX_WILDCARDS};
+use cdn::{FREE_ITEMS, MAX_WILDCARDS, OUR_WILDCARDS};
 use larder::CacheSettings;
 use larder_lambda::{InvalidSettings, Settings, environment, event::is_name};
 
-use crate::domain::Domain;
+use crate::{domain::Domain, event::is_id};
 
-/// Two of the 15 wildcards that may be in progress are left for people.
-const WILDCARDS: u64 = 13;
 /// The longest that Lambda waits for anybody.
 const MOST_SECONDS: u64 = 900;
 
@@ -63,13 +61,9 @@ impl Config {
             Some(domain) => settings.parsed("TEMPLATES_DOMAIN", &domain, name).map(Some),
             None => Some(None),
         };
-        let wildcards = settings.number(
-            "MAX_WILDCARDS",
-            WILDCARDS,
-            0..=u64::try_from(MAX_WILDCARDS).unwrap_or(WILDCARDS),
-        );
-        let is_id =
-            |id: &str| id.len() <= 32 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let [ours, most] =
+            [OUR_WILDCARDS, MAX_WILDCARDS].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
+        let wildcards = settings.number("MAX_WILDCARDS", ours, 0..=most);
         let distribution = checked(
             settings,
             (

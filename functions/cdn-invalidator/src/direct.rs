@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use cdn::{Done, ErrorKind, Item, Known, Order, OrderError, release};
+use cdn::{Done, ErrorKind, Item, Known, Order, OrderError, Standing, release};
 use larder_lambda::{Error, ErrorKind as LambdaKind};
 use serde_json::{Value, json};
 
 use crate::{
     App, Call, FOR_THE_ANSWER,
-    answer::{Outcome, Standing},
+    answer::Outcome,
     domain::Domain,
     event::{Direct, Status, What},
     failed::Failed,

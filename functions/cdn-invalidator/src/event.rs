@@ -281,7 +281,11 @@ fn items(value: &Value) -> Result<Vec<Item>, String> {
     Err(format!("field `paths`: {}{more}", told.join("; ")))
 }
 
-/// An id of `CloudFront`'s: it becomes part of a URL.
+/// Whether a text may be an id of `CloudFront`'s: it becomes part of a URL.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn id(status: &Value, name: &str) -> Result<String, String> {
     let Value::Object(fields) = status else {
         return Err(format!(
@@ -298,8 +302,7 @@ fn id(status: &Value, name: &str) -> Result<String, String> {
         .get(name)
         .ok_or_else(|| format!("field `status.{name}` is missing"))?;
     let id = text(value, &format!("status.{name}"))?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric();
-    if (1..=32).contains(&id.len()) && id.bytes().all(plain) {
+    if is_id(id) {
         return Ok(id.to_owned());
     }
     Err(format!(

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use anyhow::Chain;
 use cdn::{ErrorKind, LookupError, OrderError, Rejected};
 use larder_lambda::{Error, ErrorKind as LambdaKind};
 
@@ -67,24 +68,13 @@ impl fmt::Display for Failed {
 }
 
 /// An error, and what caused it.
-fn chain(f: &mut fmt::Formatter<'_>, error: &dyn std::error::Error) -> fmt::Result {
-    write!(f, "{error}")?;
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        write!(f, ": {error}")?;
-        cause = error.source();
-    }
-    Ok(())
+fn chain(f: &mut fmt::Formatter<'_>, error: &(dyn std::error::Error + 'static)) -> fmt::Result {
+    let all: Vec<_> = Chain::new(error).map(ToString::to_string).collect();
+    f.write_str(&all.join(": "))
 }
 
 impl From<LookupError> for Failed {
     fn from(error: LookupError) -> Self {
         Self::Lookup(error)
-    }
-}
-
-impl From<OrderError> for Failed {
-    fn from(error: OrderError) -> Self {
-        Self::Order(error)
     }
 }

@@ -48,8 +48,19 @@ pub(crate) struct Changed {
     pub(crate) items: Vec<Item>,
     /// When it changed, where that is known.
     pub(crate) at: Option<Timestamp>,
-    /// The object, if it is one: its bucket, what of its key is not in its path, and its key.
-    pub(crate) object: Option<(String, String, String)>,
+    /// The object, if it is one.
+    pub(crate) object: Option<Located>,
+}
+
+/// Where a changed object lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Located {
+    /// Its bucket.
+    pub(crate) bucket: String,
+    /// What of its key is not in its path.
+    pub(crate) cut: String,
+    /// Its key.
+    pub(crate) key: String,
 }
 
 /// One order a distribution.
@@ -80,19 +91,19 @@ pub(crate) fn gather(changes: &[Changed], cleared: &Cleared) -> Gathered {
 }
 
 impl Place {
-    fn add(&mut self, object: Option<&(String, String, String)>) {
+    fn add(&mut self, object: Option<&Located>) {
         match (&mut *self, object) {
-            (Self::Unknown, Some((bucket, cut, key))) => {
+            (Self::Unknown, Some(object)) => {
                 *self = Self::Bucket {
-                    bucket: bucket.clone(),
-                    cut: cut.clone(),
-                    keys: BTreeSet::from([key.clone()]),
+                    bucket: object.bucket.clone(),
+                    cut: object.cut.clone(),
+                    keys: BTreeSet::from([object.key.clone()]),
                 };
             }
-            (Self::Bucket { bucket, cut, keys }, Some((in_bucket, its_cut, key)))
-                if bucket == in_bucket && cut == its_cut =>
+            (Self::Bucket { bucket, cut, keys }, Some(object))
+                if *bucket == object.bucket && *cut == object.cut =>
             {
-                keys.insert(key.clone());
+                keys.insert(object.key.clone());
             }
             _ => *self = Self::Several,
         }
@@ -130,7 +141,11 @@ mod tests {
             identity: format!("{key} {message}"),
             items: vec![Item::of_key(key).unwrap()],
             at: Some(Timestamp::UNIX_EPOCH),
-            object: Some(("bucket".to_owned(), String::new(), key.to_owned())),
+            object: Some(Located {
+                bucket: "bucket".to_owned(),
+                cut: String::new(),
+                key: key.to_owned(),
+            }),
         }
     }
 

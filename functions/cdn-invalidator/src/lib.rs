@@ -19,7 +19,7 @@ use larder::Cache;
 use larder_lambda::{Deadline, Error, Function, Invocation, milliseconds};
 use metrique_writer::Entry;
 
-pub use answer::{Answer, BatchAnswer, Failure, Outcome, Standing};
+pub use answer::{Answer, BatchAnswer, Failure, Outcome};
 pub use config::Config;
 pub use domain::{Domain, InvalidDomain};
 pub use event::{Body, Change, Direct, Event, Message, Object, Status, What};

@@ -1,13 +1,13 @@
 //! Which distribution serves what has changed.
 
-use cdn::{Item, release};
+use cdn::{Item, Served, release};
 
 use crate::{
     App,
     domain::Domain,
     event::{Change, Object},
     failed::Failed,
-    gather::Changed,
+    gather::{Changed, Located},
 };
 
 impl App {
@@ -23,13 +23,13 @@ impl App {
         }
     }
 
-    /// The distributions that serve a bucket, each with what of its keys is not in paths.
-    pub(crate) async fn distributions_of(
-        &self,
-        bucket: &str,
-    ) -> Result<Vec<(String, String)>, Failed> {
+    /// The distributions that serve a bucket.
+    pub(crate) async fn distributions_of(&self, bucket: &str) -> Result<Vec<Served>, Failed> {
         let config = &self.config;
-        let whole = |id: String| vec![(id, String::new())];
+        let whole = |distribution| {
+            let cut = String::new();
+            vec![Served { distribution, cut }]
+        };
         if config.releases_bucket.as_deref() == Some(bucket) {
             return Ok(whole(self.distribution_of(&config.releases_domain).await?));
         }
@@ -57,21 +57,25 @@ impl App {
 pub(crate) fn changes_of(
     object: &Object,
     message: usize,
-    distributions: &[(String, String)],
+    distributions: &[Served],
 ) -> Result<Vec<(String, Changed)>, Failed> {
-    let served = distributions.iter().filter_map(|(id, cut)| {
-        let path = object.key.strip_prefix(cut.as_str())?;
-        Some((id, cut, path))
+    let served = distributions.iter().filter_map(|served| {
+        let path = object.key.strip_prefix(served.cut.as_str())?;
+        Some((served, path))
     });
-    let change = |(id, cut, path): (&String, &String, &str)| {
+    let change = |(served, path): (&Served, &str)| {
         let changed = Changed {
             message,
             identity: object.identity.clone(),
             items: vec![Item::of_key(path).map_err(Failed::Rejected)?],
             at: object.at,
-            object: Some((object.bucket.clone(), cut.clone(), object.key.clone())),
+            object: Some(Located {
+                bucket: object.bucket.clone(),
+                cut: served.cut.clone(),
+                key: object.key.clone(),
+            }),
         };
-        Ok((id.clone(), changed))
+        Ok((served.distribution.clone(), changed))
     };
     served.map(change).collect()
 }

@@ -35,6 +35,16 @@ pub struct Latest {
     pub order: u64,
 }
 
+/// Items that are looked for, each with its hash: made once, however many invalidations are looked through.
+pub(super) struct Sought<'a>(Vec<(u64, &'a Item)>);
+
+impl<'a> Sought<'a> {
+    pub(super) fn new(items: &'a [Item]) -> Self {
+        let hashed = items.iter().map(|item| (fingerprint(item.as_str()), item));
+        Self(hashed.collect())
+    }
+}
+
 impl Once {
     pub(super) fn new(made: &Made) -> Self {
         let is_wide = |item: &&Item| item.kind() == Kind::Wildcard;
@@ -52,16 +62,17 @@ impl Once {
     }
 
     /// It, if it has cleared any of the items.
-    pub(super) fn if_any_of(&self, items: &[Item]) -> Option<Latest> {
-        items.iter().any(|item| self.touches(item)).then(|| Latest {
+    pub(super) fn if_any_of(&self, Sought(items): &Sought<'_>) -> Option<Latest> {
+        let mut items = items.iter();
+        let is_any = items.any(|(hash, item)| self.touches(*hash, item));
+        is_any.then(|| Latest {
             invalidation: self.invalidation.clone(),
             order: self.order,
         })
     }
 
     /// Whether an item was cleared; of a wildcard, whether anything of it may have been.
-    fn touches(&self, item: &Item) -> bool {
-        let hash = fingerprint(item.as_str());
+    fn touches(&self, hash: u64, item: &Item) -> bool {
         let mut wildcards = self.wildcards.iter();
         // What hashes stand for is not known any more: a wildcard may cover any of them.
         let is_wide = item.kind() == Kind::Wildcard && !self.hashes.is_empty();
@@ -94,7 +105,8 @@ impl Cleared {
 
     /// The latest invalidation that has cleared any of the items.
     pub(super) fn latest(&self, items: &[Item]) -> Option<Latest> {
-        self.0.iter().rev().find_map(|once| once.if_any_of(items))
+        let sought = Sought::new(items);
+        self.0.iter().rev().find_map(|once| once.if_any_of(&sought))
     }
 
     pub(super) fn add(&mut self, made: &Made) {

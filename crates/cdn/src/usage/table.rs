@@ -10,7 +10,7 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::{
     Client,
     config::http::HttpResponse,
-    error::{BuildError, DisplayErrorContext, SdkError},
+    error::{BuildError, SdkError},
     operation::{
         query::builders::QueryFluentBuilder, transact_write_items::TransactWriteItemsError,
     },
@@ -22,9 +22,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     BillingMonth, Counted, Made,
-    cleared::{Cleared, Latest, Once},
+    cleared::{Cleared, Latest, Once, Sought},
 };
-use crate::item::Item;
+use crate::{error::told, item::Item};
 
 /// What changed may wait in a queue for two weeks at most.
 const KEPT: SignedDuration = SignedDuration::from_hours(35 * 24);
@@ -154,6 +154,7 @@ impl Table {
         let query = self
             .since(distribution, Timestamp::UNIX_EPOCH)
             .scan_index_forward(false);
+        let sought = Sought::new(items);
         let mut pages = query.limit(A_PAGE).into_paginator().send();
         for _ in 0..PAGES {
             let Some(page) = pages.next().await else {
@@ -161,7 +162,7 @@ impl Table {
             };
             let page = page.map_err(|error| self.failed("Query", told(&error)))?;
             let mut latest = page.items().iter().filter_map(once);
-            if let Some(found) = latest.find_map(|once| once.if_any_of(items)) {
+            if let Some(found) = latest.find_map(|once| once.if_any_of(&sought)) {
                 return Ok(Some(found));
             }
         }
@@ -250,12 +251,6 @@ impl Failed {
             Self::Sent(error) => told(error.as_ref()),
         }
     }
-}
-
-/// An error with all of its causes, cut where it would fill a log.
-fn told(error: &(impl std::error::Error + 'static)) -> String {
-    let told = DisplayErrorContext(error).to_string();
-    told.chars().take(500).collect()
 }
 
 fn text(value: &(impl ToString + ?Sized)) -> AttributeValue {

@@ -2,9 +2,12 @@
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
-use cdn::{CloudFront, ErrorKind, FREE_ITEMS, Invalidation, Invalidator, Item, Usage, by_alias};
+use cdn::{
+    CloudFront, ErrorKind, FREE_ITEMS, Invalidation, Invalidator, Item, OUR_WILDCARDS, Usage,
+    by_alias,
+};
 
-use super::{Answer, OUR_WILDCARDS, Order, Status};
+use super::{Answer, Order};
 
 /// A distribution of this account.
 #[derive(Debug)]
@@ -43,20 +46,14 @@ impl Direct {
             known: order.known,
             content: &content,
         };
-        let done = self.invalidator.carry_out(&ordered).await?;
-        let invalidation = match done.invalidation {
-            Some(made) => Some(self.waited(&distribution, made, order).await),
-            None => None,
-        };
-        let is_completed = invalidation.as_ref().is_some_and(|it| it.is_completed);
+        let mut done = self.invalidator.carry_out(&ordered).await?;
+        if let Some(made) = done.invalidation.take() {
+            done.invalidation = Some(self.waited(&distribution, made, order).await);
+        }
         Ok(Answer {
-            status: match (done.is_new, is_completed) {
-                (false, _) => Status::Skipped,
-                (true, true) => Status::Completed,
-                (true, false) => Status::Submitted,
-            },
+            status: done.standing(),
             distribution_id: Some(distribution),
-            invalidation_id: invalidation.map(|it| it.id),
+            invalidation_id: done.invalidation.map(|it| it.id),
             paths: done.plan.items.iter().map(Item::to_string).collect(),
             billable_paths: done.billed,
             // Of what others had of the month nothing is known here.
@@ -73,9 +70,6 @@ impl Direct {
         made: Invalidation,
         order: &Order<'_>,
     ) -> Invalidation {
-        if made.is_completed || order.wait.is_zero() {
-            return made;
-        }
         let cloudfront = &self.invalidator.cloudfront;
         let waited = cdn::wait(cloudfront, distribution, made.clone(), order.wait).await;
         waited.unwrap_or_else(|error| {
@@ -109,11 +103,7 @@ impl Direct {
         let cloudfront = &self.invalidator.cloudfront;
         let found = cloudfront.get(&distribution, invalidation).await?;
         Ok(Answer {
-            status: if found.is_completed {
-                Status::Completed
-            } else {
-                Status::Submitted
-            },
+            status: found.standing(),
             distribution_id: Some(distribution),
             invalidation_id: Some(found.id),
             paths: found.items,
