@@ -117,11 +117,7 @@ impl Document<'_> {
     ) -> Result<Map<String, Value>, SignError> {
         let url = self.at(&build.key);
         let mut fields = Map::new();
-        let compression = match build.compression {
-            Compression::None => "none",
-            Compression::Gzip => "gzip",
-        };
-        fields.insert("compression".to_owned(), json!(compression));
+        fields.insert("compression".to_owned(), json!(build.compression));
         fields.insert("downloadUrl".to_owned(), json!(url));
         fields.insert("sha256".to_owned(), json!(build.sha256));
         fields.insert("binarySize".to_owned(), json!(build.size));

@@ -3,8 +3,6 @@
 
 mod objects;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::Context as _;
 use cdn::{Item, Known, release::Release};
 use jiff::{SignedDuration, Timestamp};
@@ -58,6 +56,7 @@ pub(crate) async fn publish(arguments: &Monitor, session: &Session) -> anyhow::R
     let others: Vec<_> = others.iter().map(|ready| ready.build.clone()).collect();
     let min_runner = arguments.min_runner.to_string();
     let before = before(&release, session).await?;
+    let published_at = Timestamp::now();
     let mut document = Document {
         release,
         version: &arguments.version,
@@ -65,14 +64,14 @@ pub(crate) async fn publish(arguments: &Monitor, session: &Session) -> anyhow::R
         plain: &plain.build,
         others: &others,
         epoch: 0,
-        published: Timestamp::now(),
-        expires: Timestamp::now() + arguments.valid_for(),
+        published: published_at,
+        expires: published_at + arguments.valid_for(),
         min_runner: &min_runner,
         binary_type: &arguments.binary_type,
         origin: arguments.origin(),
     };
     // Whatever is wrong is found before anything is written.
-    let now = seconds_since_1970();
+    let now = u64::try_from(published_at.as_second()).unwrap_or_default();
     let next = next(arguments, (&before, &document), signer.as_ref(), now)?;
 
     let mut report = Report::default();
@@ -227,7 +226,8 @@ fn next(
     let half = arguments.valid_for() / 2;
     let good_until = published.expires();
     let is_good = good_until.is_some_and(|until| until > document.published + half);
-    let is_raised = given > highest && given.is_some();
+    // None is less than any.
+    let is_raised = given > highest;
     if is_good && !is_raised && published.is_signed_by(signer) {
         return Ok(Next::Keep);
     }
@@ -344,12 +344,6 @@ fn published(arguments: &Monitor, metadata: &[u8]) -> anyhow::Result<Value> {
         "expires_at": published.expires(),
         "platforms": builds,
     }))
-}
-
-fn seconds_since_1970() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ use larder_publish::{
 };
 use serde_json::Value;
 
+pub use larder_publish::digest::sha256;
+
 /// What the names of all binaries begin with.
 const PREFIX: &str = "watchy";
 
@@ -199,10 +201,4 @@ impl std::fmt::Debug for Publisher {
             .field("base_url", &self.base_url)
             .finish_non_exhaustive()
     }
-}
-
-/// The SHA-256 of `bytes` in hexadecimal digits.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
-    larder_publish::digest::sha256(bytes)
 }

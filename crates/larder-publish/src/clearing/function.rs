@@ -2,7 +2,7 @@
 //!
 //! Format: "AWS Lambda API Reference", `Invoke`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::{
     client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
 };
 use aws_types::SdkConfig;
+use jiff::Timestamp;
 use larder_lambda::{Call, NotSet, Refused, post};
 use serde_json::{Value, json};
 
@@ -96,8 +97,7 @@ impl Function {
 /// S3 tells of uploads to the second. What is cleared in a later second than it was uploaded in is not cleared again, and not billed
 /// again, when the bucket's events reach the function.
 fn until_the_next_second() -> Duration {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let nanos = since.map_or(0, |since| since.subsec_nanos());
+    let nanos = Timestamp::now().subsec_nanosecond().unsigned_abs();
     Duration::from_secs(1).saturating_sub(Duration::from_nanos(nanos.into()))
 }
 

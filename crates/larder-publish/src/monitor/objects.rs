@@ -2,13 +2,12 @@
 
 use anyhow::{Context as _, bail};
 use cdn::release::Release;
-use futures_util::TryFutureExt as _;
 use larder_artifact::Compression;
 use tempfile::NamedTempFile;
 
 use crate::{
     binary::{Given, Program},
-    digest::of_file,
+    digest::{Digests, of_file},
     metadata::Build,
     report::size,
     store::{Content, Found, IMMUTABLE, Object, OnlyIf, PROGRAM, Store, StoreError},
@@ -21,7 +20,7 @@ pub(super) struct Ready {
     program: Program,
     packed: Option<NamedTempFile>,
     /// Of the object, which may be packed.
-    object: crate::digest::Digests,
+    object: Digests,
 }
 
 /// Reads all programs through, the one first that readers get which know of one platform only.
@@ -73,7 +72,7 @@ pub(super) async fn ready(
     Ok(all)
 }
 
-type Read = (Program, Option<NamedTempFile>, crate::digest::Digests);
+type Read = (Program, Option<NamedTempFile>, Digests);
 
 fn read(given: &Given, gzip: bool) -> anyhow::Result<Read> {
     let program = Program::read(given)?;
@@ -153,7 +152,6 @@ impl Place<'_> {
         let object = Object {
             sha256: Some(&build.sha256),
             compression: build.compression,
-            only_if: OnlyIf::Nothing,
             ..Object::new(&self.key, PROGRAM, self.cache_control)
         };
         if !self.never_changes() {
@@ -161,6 +159,10 @@ impl Place<'_> {
             store.copy(&build.key, &object, digests.size).await?;
             return Ok(Placed::Uploaded(digests.size));
         }
+        let object = Object {
+            only_if: OnlyIf::Nothing,
+            ..object
+        };
         let packed = packed.as_ref().map(NamedTempFile::path);
         let path = packed.unwrap_or(&program.path);
         match store.put(&object, Content::File(path)).await {
@@ -197,11 +199,8 @@ impl Place<'_> {
             Some(sha256) => *sha256 == build.sha256,
             // Whoever uploaded it did not say: it has to be read.
             None if *size == object.size => {
-                let read = store
-                    .sha256(&self.key)
-                    .map_ok(|read| read.as_ref() == Some(&object.sha256));
-                let is_same = read.await?;
-                return self.judge(is_same, true);
+                let read = store.sha256(&self.key).await?;
+                return self.judge(read.as_ref() == Some(&object.sha256), true);
             }
             None => false,
         };

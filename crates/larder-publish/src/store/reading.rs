@@ -57,9 +57,8 @@ impl Store {
     /// A small object, if it is there.
     pub(crate) async fn get(&self, key: &str, most: usize) -> Result<Option<Held>, StoreError> {
         let mut bytes = Vec::new();
-        let room = |so_far: usize, more: usize| so_far + more <= most;
         let etag = self.read(key, |chunk| {
-            let fits = room(bytes.len(), chunk.len());
+            let fits = bytes.len() + chunk.len() <= most;
             if fits {
                 bytes.extend_from_slice(chunk);
             }
