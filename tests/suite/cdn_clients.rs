@@ -13,6 +13,7 @@ use local_aws::{
 use serde_json::{Value, json};
 
 use crate::{
+    cdn_world::read,
     clients::said,
     world::{World, wait_for},
 };
@@ -58,16 +59,12 @@ impl Cdn {
     }
 
     async fn get(&self, path: &str) -> String {
-        // No proxy leads to this machine.
-        let client = larder_lambda::http_client().unwrap().no_proxy();
-        let url = format!("{}{path}", self.edge.url());
-        let response = client.build().unwrap().get(url).send().await.unwrap();
-        response.text().await.unwrap()
+        read(&format!("{}{path}", self.edge.url())).await.0
     }
 
     /// Creates an invalidation, and returns the status of the answer.
     async fn invalidate(&self, reference: &str, path: &str) -> u16 {
-        let client = larder_lambda::http_client().unwrap().no_proxy();
+        let client = local_aws::http_client().unwrap();
         let url = format!(
             "{}/2020-05-31/distribution/{RELEASES}/invalidation",
             self.cloudfront.url()
@@ -76,7 +73,7 @@ impl Cdn {
             "<InvalidationBatch><Paths><Quantity>1</Quantity><Items><Path>{path}</Path></Items></Paths>\
              <CallerReference>{reference}</CallerReference></InvalidationBatch>"
         );
-        let request = client.build().unwrap().post(url).body(body).header(
+        let request = client.post(url).body(body).header(
             "authorization",
             "AWS4-HMAC-SHA256 Credential=local/20261121/us-east-1/cloudfront/aws4_request",
         );

@@ -6,8 +6,8 @@ use local_aws::cloudfront::{Distribution, Duplicates};
 use serde_json::{Value, json};
 
 use crate::{
-    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, ask, object_event, refused},
-    world::{create, invoke},
+    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, object_event},
+    world::{ask, create, invoke, refused},
 };
 
 fn paths(paths: &[&str]) -> Value {

@@ -11,10 +11,10 @@ use local_aws::{
 use serde_json::{Value, json};
 
 use crate::{
-    cdn_world::{DISTRIBUTION, DOMAIN, ask, batch, object_event, refused},
+    cdn_world::{DISTRIBUTION, DOMAIN, batch, object_event},
     clients::said,
     policies::{Meanings, policy},
-    world::{create, program},
+    world::{ask, create, program, refused},
 };
 
 const BUCKET: &str = "guarded";

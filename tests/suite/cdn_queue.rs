@@ -2,35 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use local_aws::event_source::{Batching, EventSource};
+use local_aws::event_source::Batching;
 use serde_json::{Value, json};
 
 use crate::{
-    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, ask, batch, object_event},
-    world::create,
+    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, batch, object_event},
+    world::{ask, create},
 };
 
 const QUICK: Batching = Batching {
     size: 1_000,
     window: Duration::from_secs(1),
 };
-
-/// What the event source delivered, once the queue is empty.
-async fn settled(cdn: &Cdn, source: &EventSource, messages: usize) {
-    let until = std::time::Instant::now() + Duration::from_mins(1);
-    loop {
-        let counts = cdn.queue.counts().await.unwrap();
-        if source.messages() >= messages && counts.visible + counts.in_flight == 0 {
-            return;
-        }
-        assert!(
-            std::time::Instant::now() < until,
-            "{counts:?} after {} messages",
-            source.messages()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 async fn put_many(cdn: &Cdn, keys: impl Iterator<Item = String>) {
     let mut puts = tokio::task::JoinSet::new();
@@ -75,7 +58,7 @@ async fn a_burst_of_events_is_one_invalidation_or_few() {
         window: Duration::from_mins(1),
     };
     let source = cdn.deliver(&function, all);
-    settled(&cdn, &source, 500).await;
+    source.settled(500).await.unwrap();
     let made = cdn.made();
     assert!(
         (1..=3).contains(&made.len()),
@@ -238,7 +221,7 @@ async fn what_was_put_off_is_done_once_there_is_room() {
         .await
         .unwrap();
     let source = cdn.deliver(&function, QUICK);
-    settled(&cdn, &source, 2).await;
+    source.settled(2).await.unwrap();
     assert_eq!(
         (source.failed(), cdn.made()),
         (1, vec![vec!["/a".to_owned()]])

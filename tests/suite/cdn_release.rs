@@ -6,9 +6,9 @@ use local_aws::{lambda::Function, publish::Publisher};
 use serde_json::{Value, json};
 
 use crate::{
-    cdn_world::{Cdn, DISTRIBUTION, ask, read},
+    cdn_world::{Cdn, DISTRIBUTION, read},
     clients::said,
-    world::{World, create, release, run_slack},
+    world::{World, ask, create, release, run_slack},
 };
 
 /// A publisher, the edge in front of its bucket, and both functions.

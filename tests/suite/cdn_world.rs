@@ -12,13 +12,13 @@ use local_aws::{
     cloudfront::{CloudFront, Distribution},
     dynamodb,
     edge::Edge,
-    event_source::{Batching, EventSource, Queue, Sqs, route},
+    event_source::{Batching, EventSource, Queue, Sqs, changes_in, route},
     lambda::{Config, Function},
 };
 use local_servers::dynamodb::DynamoDb;
 use serde_json::{Value, json};
 
-use crate::world::{World, create, invoke, program};
+use crate::world::{World, create, program};
 
 pub(crate) const DISTRIBUTION: &str = "E2BX1E7RR7IV8R";
 pub(crate) const DOMAIN: &str = "releases.watchy.cloud";
@@ -107,8 +107,7 @@ impl Cdn {
 
     /// Has the bucket tell the queue of what changes.
     pub(crate) async fn route(&self) {
-        let pattern = json!({ "source": ["aws.s3"], "detail-type": ["Object Created", "Object Deleted"],
-            "detail": { "bucket": { "name": [self.bucket] } } });
+        let pattern = changes_in(&self.bucket);
         let rule = format!("{}-changed", self.bucket);
         route(World::moto(), &self.bucket, &rule, &pattern, &self.queue)
             .await
@@ -147,33 +146,10 @@ impl Cdn {
 
 /// What is served there, and its `X-Cache`.
 pub(crate) async fn read(url: &str) -> (String, String) {
-    // No proxy leads to this machine.
-    let client = larder_lambda::http_client()
-        .unwrap()
-        .no_proxy()
-        .build()
-        .unwrap();
+    let client = local_aws::http_client().unwrap();
     let response = client.get(url).send().await.unwrap();
     let cache = response.headers()["x-cache"].to_str().unwrap().to_owned();
     (response.text().await.unwrap(), cache)
-}
-
-/// Invokes for an answer.
-pub(crate) async fn ask(function: &Function, event: Value) -> Value {
-    let outcome = invoke(function, event).await;
-    let said = outcome.messages();
-    outcome
-        .json()
-        .unwrap_or_else(|error| panic!("{error:#}: {said:?}"))
-}
-
-/// Invokes for an error: its type and message.
-pub(crate) async fn refused(function: &Function, event: Value) -> (String, String) {
-    let outcome = invoke(function, event).await;
-    let error = outcome
-        .error()
-        .unwrap_or_else(|| panic!("no error: {:?}", outcome.json()));
-    (error.error_type.clone(), error.message.clone())
 }
 
 /// What S3 tells of an object, by EventBridge.

@@ -11,8 +11,8 @@ use local_aws::{
 use serde_json::{Value, json};
 
 use crate::{
-    report_world::{Desk, ask},
-    world::wait_for,
+    report_world::Desk,
+    world::{ask, wait_for},
 };
 
 const USER: &str = "U0123456789abcdef0123456789abcdef";

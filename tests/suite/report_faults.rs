@@ -6,8 +6,8 @@ use local_aws::{chat::Behaviour, market::Fault};
 use serde_json::json;
 
 use crate::{
-    report_world::{Desk, ask, ask_dbs, cache, generated, hit},
-    world::{create, invoke},
+    report_world::{Desk, ask_dbs, cache, generated, hit},
+    world::{ask, create, invoke},
 };
 
 #[tokio::test]

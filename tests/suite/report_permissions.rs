@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::{
     clients::said,
     policies::{self, Meanings},
-    report_world::{ask, ask_dbs, cache, configured, generated, hit},
-    world::{create, invoke},
+    report_world::{ask_dbs, cache, configured, generated, hit},
+    world::{ask, create, invoke},
 };
 
 /// A moto that checks policies, what reports are made of, and the keys of two users: one may what the template says, the

@@ -12,7 +12,7 @@ use local_aws::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, create, invoke, program};
+use crate::world::{World, ask, create, program};
 
 pub(crate) struct Desk {
     pub(crate) reports: Reports,
@@ -96,15 +96,6 @@ pub(crate) fn configured(moto: &Moto, reports: &Reports) -> Config {
         .env("CACHE_DIR", TMP)
         // moto takes its time.
         .env("CACHE_TIMEOUT_MS", "20000")
-}
-
-/// Invokes for an answer.
-pub(crate) async fn ask(function: &Function, event: Value) -> Value {
-    let outcome = invoke(function, event).await;
-    let said = outcome.messages();
-    outcome
-        .json()
-        .unwrap_or_else(|error| panic!("{error:#}: {said:?}"))
 }
 
 /// Invokes for DBS19.

@@ -8,8 +8,8 @@ use local_servers::redis::Redis;
 use serde_json::{Value, json};
 
 use crate::{
-    report_world::{Desk, ask, ask_dbs, cache, generated, hit},
-    world::{create, invoke, wait_for},
+    report_world::{Desk, ask_dbs, cache, generated, hit},
+    world::{ask, create, invoke, wait_for},
 };
 
 /// The last session of Singapore's exchange, as the market has it.
@@ -404,11 +404,7 @@ async fn what_the_model_costs_is_counted() {
 }
 
 async fn reqwest_get(url: &str) -> Vec<u8> {
-    let client = larder_lambda::http_client()
-        .unwrap()
-        .no_proxy()
-        .build()
-        .unwrap();
+    let client = local_aws::http_client().unwrap();
     let response = client.get(url).send().await.unwrap();
     assert!(response.status().is_success());
     response.bytes().await.unwrap().to_vec()

@@ -129,6 +129,24 @@ pub(crate) async fn invoke(function: &Function, event: Value) -> Outcome {
     function.invoke(event.to_string()).await.unwrap()
 }
 
+/// Invokes for an answer.
+pub(crate) async fn ask(function: &Function, event: Value) -> Value {
+    let outcome = invoke(function, event).await;
+    let said = outcome.messages();
+    outcome
+        .json()
+        .unwrap_or_else(|error| panic!("{error:#}: {said:?}"))
+}
+
+/// Invokes for an error: its type and message.
+pub(crate) async fn refused(function: &Function, event: Value) -> (String, String) {
+    let outcome = invoke(function, event).await;
+    let error = outcome
+        .error()
+        .unwrap_or_else(|| panic!("no error: {:?}", outcome.json()));
+    (error.error_type.clone(), error.message.clone())
+}
+
 /// Invokes for `slack` while the test goes on.
 pub(crate) fn begin_slack(function: &Arc<Function>) -> tokio::task::JoinHandle<Outcome> {
     let function = Arc::clone(function);
@@ -137,11 +155,7 @@ pub(crate) fn begin_slack(function: &Arc<Function>) -> tokio::task::JoinHandle<O
 
 /// Invokes for `slack`, expects an error and returns its type and message.
 pub(crate) async fn error_of(function: &Function) -> (String, String) {
-    let outcome = invoke(function, json!({ "monitor": "slack" })).await;
-    let error = outcome
-        .error()
-        .unwrap_or_else(|| panic!("no error: {:?}", outcome.json()));
-    (error.error_type.clone(), error.message.clone())
+    refused(function, json!({ "monitor": "slack" })).await
 }
 
 /// The path of a program of this workspace, built if need be.

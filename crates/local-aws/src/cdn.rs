@@ -1,17 +1,16 @@
 //! What cdn-invalidator works on: a CloudFront in front of the releases and of customers' templates, buckets that tell a queue
 //! what changes in them, and the table of the month's count.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use aws_sdk_dynamodb::Client;
-use serde_json::json;
 
 use crate::{
     cloudfront::{CloudFront, Distribution},
     dynamodb::create_table,
     edge::Edge,
-    event_source::{Batching, EventSource, Queue, Sqs, route},
+    event_source::{Batching, EventSource, Queue, Sqs, changes_in, route},
     lambda_url,
     moto::Moto,
 };
@@ -22,15 +21,15 @@ const EARLIER: &str = "I2J0I21PCUYOIK";
 const RELEASES_DOMAIN: &str = "releases.watchy.cloud";
 const TEMPLATES: &str = "E3TZ9Q7C1XKBW2";
 const TEMPLATES_DOMAIN: &str = "templates.watchy.cloud";
-const TEMPLATES_BUCKET: &str = "templates";
+/// The bucket of the templates.
+pub(crate) const TEMPLATES_BUCKET: &str = "templates";
 const TABLE: &str = "invalidations";
+const QUEUE: &str = "invalidations";
 /// Until an invalidation is carried out: less than CloudFront's seconds, for those who wait in front of a terminal.
 const DELAY: Duration = Duration::from_secs(1);
 /// Until a message comes again: the template's twelve minutes are for those who do not wait either.
 const VISIBILITY: Duration = Duration::from_secs(30);
 const ATTEMPTS: u32 = 20;
-/// The longest that messages may take: what failed comes again.
-const SETTLES: Duration = Duration::from_mins(1);
 /// As in the template, but for how long it is waited for more.
 const BATCHING: Batching = Batching {
     size: 1_000,
@@ -44,6 +43,8 @@ pub struct Cdn {
     pub cloudfront: CloudFront,
     /// The edge in front of the templates.
     pub templates: Edge,
+    /// The bucket of the releases.
+    releases: String,
     queue: Queue,
 }
 
@@ -74,24 +75,23 @@ impl Cdn {
         )?;
         let sqs = Sqs::at(moto.url())?;
         let (queue, _) = sqs
-            .create_with_dead_letters(TABLE, VISIBILITY, ATTEMPTS)
+            .create_with_dead_letters(QUEUE, VISIBILITY, ATTEMPTS)
             .await?;
         for bucket in [bucket, TEMPLATES_BUCKET] {
-            let pattern = json!({ "source": ["aws.s3"], "detail-type": ["Object Created", "Object Deleted"],
-                "detail": { "bucket": { "name": [bucket] } } });
+            let pattern = changes_in(bucket);
             route(moto, bucket, &format!("{bucket}-changed"), &pattern, &queue).await?;
         }
         Ok(Self {
             cloudfront,
             templates,
+            releases: bucket.to_owned(),
             queue,
         })
     }
 
     /// Has what changes in the buckets reach the function, by the Invoke API of `endpoint`, for as long as the handle lives.
     pub fn deliver(&self, endpoint: &str) -> anyhow::Result<EventSource> {
-        // No proxy leads to this machine.
-        let client = larder_lambda::http_client()?.no_proxy().build()?;
+        let client = crate::http_client()?;
         let url = lambda_url(endpoint, "cdn-invalidator");
         let invoke = move |event: Vec<u8>| {
             let request = client.post(&url).body(event);
@@ -103,30 +103,13 @@ impl Cdn {
         Ok(EventSource::start(self.queue.clone(), BATCHING, invoke))
     }
 
-    /// Waits until so many messages were delivered, and none is left.
-    pub async fn settled(&self, delivery: &EventSource, messages: usize) -> anyhow::Result<()> {
-        let until = Instant::now() + SETTLES;
-        loop {
-            let left = self.queue.counts().await?;
-            if delivery.messages() >= messages && left.visible + left.in_flight == 0 {
-                return Ok(());
-            }
-            ensure!(
-                Instant::now() < until,
-                "after {} s the queue still has {left:?}",
-                SETTLES.as_secs()
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
     /// The variables that have functions use it.
     #[must_use]
     pub fn variables(&self) -> [(&'static str, String); 7] {
         [
             ("AWS_ENDPOINT_URL_CLOUDFRONT", self.cloudfront.url()),
             ("RELEASES_DOMAIN", RELEASES_DOMAIN.to_owned()),
-            ("RELEASES_BUCKET", "releases".to_owned()),
+            ("RELEASES_BUCKET", self.releases.clone()),
             ("TEMPLATES_DOMAIN", TEMPLATES_DOMAIN.to_owned()),
             ("TEMPLATES_BUCKET", TEMPLATES_BUCKET.to_owned()),
             ("INVALIDATIONS_TABLE", TABLE.to_owned()),

@@ -17,6 +17,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
+use quick_xml::escape::partial_escape as escape;
 
 use crate::{
     cloud::{Cloud, region_of},
@@ -281,7 +282,7 @@ fn describe_one(xml: &mut String, server: &fleet::Server, now: Timestamp) {
          <instanceId>{id}</instanceId><imageId>ami-0123456789abcdef0</imageId>\
          <instanceState><code>{code}</code><name>{state}</name></instanceState><reason>{}</reason>\
          <instanceType>t4g.small</instanceType><launchTime>{launched:.3}</launchTime><tagSet>",
-        escape(&server.reason(now)),
+        escape(server.reason(now)),
         id = server.id,
     );
     for (key, value) in server.tags(now) {
@@ -293,12 +294,6 @@ fn describe_one(xml: &mut String, server: &fleet::Server, now: Timestamp) {
         );
     }
     xml.push_str("</tagSet></item></instancesSet></item>");
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -17,15 +17,19 @@ use std::{
     time::Duration,
 };
 
+use anyhow::ensure;
 use serde_json::Value;
 use tokio::{task::JoinHandle, time::Instant};
 
-pub use route::route;
+pub use route::{changes_in, route};
 pub use sqs::{Counts, Message, Queue, Sqs};
 
 /// How long to wait after an empty answer. Moto is not asked to wait itself: a request that was given up would
 /// still take a message there, which nobody then sees until its visibility timeout is over.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest that messages may take.
+const SETTLES: Duration = Duration::from_mins(1);
 
 /// How batches are gathered.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +43,7 @@ pub struct Batching {
 /// A mapping that is polling. Dropping it stops it, and gives up what it has begun.
 #[derive(Debug)]
 pub struct EventSource {
+    queue: Queue,
     polling: JoinHandle<()>,
     done: Arc<Done>,
 }
@@ -61,7 +66,7 @@ impl EventSource {
     {
         let done = Arc::<Done>::default();
         let polling = tokio::spawn({
-            let done = Arc::clone(&done);
+            let (queue, done) = (queue.clone(), Arc::clone(&done));
             async move {
                 loop {
                     match gather(&queue, batching).await {
@@ -75,7 +80,29 @@ impl EventSource {
                 }
             }
         });
-        Self { polling, done }
+        Self {
+            queue,
+            polling,
+            done,
+        }
+    }
+
+    /// Waits until so many messages were delivered, and none is left. Fails after a minute: what failed comes again.
+    pub async fn settled(&self, messages: usize) -> anyhow::Result<()> {
+        let until = Instant::now() + SETTLES;
+        loop {
+            let left = self.queue.counts().await?;
+            if self.messages() >= messages && left.visible + left.in_flight == 0 {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < until,
+                "after {} messages and {} s the queue still has {left:?}",
+                self.messages(),
+                SETTLES.as_secs()
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// How many batches the function has had, whatever came of them.

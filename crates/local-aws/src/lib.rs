@@ -43,6 +43,11 @@ pub async fn sdk_config(endpoint: &str) -> SdkConfig {
         .await
 }
 
+/// A client for servers of this machine: no proxy leads there.
+pub fn http_client() -> anyhow::Result<reqwest::Client> {
+    Ok(larder_lambda::http_client()?.no_proxy().build()?)
+}
+
 /// Where the Invoke API of `endpoint` takes events for `function`.
 fn lambda_url(endpoint: &str, function: &str) -> String {
     format!("{endpoint}/2015-03-31/functions/{function}/invocations")

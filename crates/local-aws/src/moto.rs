@@ -1,8 +1,12 @@
-//! S3, and later other services, by moto: <https://docs.getmoto.org>.
+//! S3 and other services, by moto: <https://docs.getmoto.org>.
+
+mod api;
 
 use anyhow::Context as _;
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use local_servers::helper::Helper;
+
+pub(crate) use api::Api;
 
 /// A moto server. It ends with this handle, or with this process.
 #[derive(Debug)]

@@ -65,7 +65,7 @@ impl NewRelease {
     }
 
     /// Where it lies.
-    fn at(&self) -> Release<'_> {
+    pub(crate) fn at(&self) -> Release<'_> {
         Release {
             prefix: PREFIX,
             monitor: &self.monitor,

@@ -1,9 +1,14 @@
 //! What reports are made of and where they go: prices and news, a model, LINE, a bucket and the parameters with secrets.
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use serde_json::json;
 
-use crate::{chat::Chat, line::Line, market::Market, moto::Moto};
+use crate::{
+    chat::Chat,
+    line::Line,
+    market::Market,
+    moto::{Api, Moto},
+};
 
 const BUCKET: &str = "reports";
 const MODEL_KEY: &str = "local-model-key";
@@ -15,8 +20,6 @@ const PARAMETERS: [(&str, &str); 3] = [
     ("/larder/line-channel-secret", CHANNEL_SECRET),
     ("/larder/line-channel-token", CHANNEL_TOKEN),
 ];
-/// Names parameters and the service that has them, for a moto that does not check signatures.
-const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=local/20261121/us-east-1/ssm/aws4_request, SignedHeaders=host, Signature=0";
 
 /// All that reports need, running.
 #[derive(Debug)]
@@ -81,18 +84,9 @@ impl Reports {
 /// Puts a secret into moto's parameter store.
 pub async fn put_parameter(moto: &Moto, name: &str, value: &str) -> anyhow::Result<()> {
     let body = json!({ "Name": name, "Value": value, "Type": "SecureString", "Overwrite": true });
-    // No proxy leads to this machine.
-    let client = larder_lambda::http_client()?.no_proxy().build()?;
-    let request = client
-        .post(moto.url())
-        .header("authorization", SIGNED)
-        .header("content-type", "application/x-amz-json-1.1")
-        .header("x-amz-target", "AmazonSSM.PutParameter")
-        .body(body.to_string());
-    let status = request.send().await?.status();
-    ensure!(
-        status.is_success(),
-        "could not put the parameter {name}: {status}"
-    );
-    Ok(())
+    let put = Api::at(moto.url())?;
+    let put = put.call(("ssm", "1.1"), "AmazonSSM.PutParameter", &body);
+    put.await
+        .map(drop)
+        .with_context(|| format!("could not put the parameter {name}"))
 }

@@ -25,8 +25,7 @@ impl Ticker {
     ) -> anyhow::Result<Self> {
         let url = crate::lambda_url(endpoint, function);
         let schedule = schedule.clone();
-        // No proxy leads to this machine.
-        let client = larder_lambda::http_client()?.no_proxy().build()?;
+        let client = crate::http_client()?;
         Ok(Self(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(every).await;

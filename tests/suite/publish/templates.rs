@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{DISTRIBUTION, DOMAIN, Desk, Ran, strings, uploaded};
+use crate::cdn_world::read;
 
 const JOURNAL: &str = "customer-templates/.larder-pending.json";
 
@@ -29,25 +30,8 @@ impl Desk {
 
     /// Reads through the edge, which keeps it.
     async fn visit(&self, name: &str) {
-        let url = self.world.edge.url();
-        let address = url.strip_prefix("http://").unwrap();
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = format!(
-            "GET /{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-            key(name)
-        );
-        tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
-            .await
-            .unwrap();
-        let mut answer = Vec::new();
-        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer)
-            .await
-            .unwrap();
-        assert!(
-            answer.starts_with(b"HTTP/1.1 200"),
-            "{}",
-            String::from_utf8_lossy(&answer)
-        );
+        let url = format!("{}/{}", self.world.edge.url(), key(name));
+        assert_eq!(read(&url).await.1, "Hit from cloudfront", "{name}");
     }
 }
 

@@ -4,11 +4,7 @@ const PLACEHOLDERS: &str = "NAME TICKER DATE CURRENCY CLOSE CHANGE_PCT RSI RSI_P
     ATR_PCT_PERCENTILE VWAP_PCT VWAP_PCT_PERCENTILE VOLUME_RATIO VOLUME_RATIO_PERCENTILE SMA_20 SMA_50 SMA_200 HIGH LOW";
 
 async fn ask(chat: &Chat, key: Option<&str>, body: &Value) -> (u16, Value) {
-    let client = larder_lambda::http_client()
-        .unwrap()
-        .no_proxy()
-        .build()
-        .unwrap();
+    let client = crate::http_client().unwrap();
     let mut request = client.post(chat.url() + COMPLETIONS).body(body.to_string());
     if let Some(key) = key {
         request = request.header("authorization", format!("Bearer {key}"));

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+pub(super) use quick_xml::escape::partial_escape as escape;
+
 use super::account::{Invalidation, Known};
 
 /// The namespace of this version.
@@ -95,13 +97,6 @@ pub(super) fn quantity<'a>(items: impl Iterator<Item = &'a str>, name: &str) -> 
         list = format!("<Items>{list}</Items>");
     }
     format!("<Quantity>{count}</Quantity>{list}")
-}
-
-/// `text` as it stands in a document.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

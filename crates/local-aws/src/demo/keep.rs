@@ -17,8 +17,7 @@ pub(super) async fn pictures(answer: &Value, dir: &Path) -> anyhow::Result<()> {
         write(&dir.join(format!("{ticker}.png")), &png)?;
     }
     if let Some(url) = text("pdf_url") {
-        // No proxy leads to this machine.
-        let client = larder_lambda::http_client()?.no_proxy().build()?;
+        let client = crate::http_client()?;
         let response = client.get(url).send().await?.error_for_status()?;
         let pdf = response
             .bytes()

@@ -3,12 +3,14 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
+use cdn::release::TEMPLATES;
 use comfy_table::{Attribute, Cell, CellAlignment, Table};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::table::empty_table;
 use crate::{
+    cdn::TEMPLATES_BUCKET,
     progress::Progress,
     publish::NewRelease,
     stack::{MONITORS, Stack, built},
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// How many templates change at once.
-const TEMPLATES: usize = 60;
+const CHANGED: usize = 60;
 
 /// What was seen, step by step.
 #[derive(Debug, Serialize)]
@@ -61,11 +63,6 @@ pub(super) async fn show(
 ) -> anyhow::Result<Publishing> {
     let step = progress.step("a release: published, stale, invalidated, fresh");
     let [monitor, ..] = MONITORS;
-    let url = format!(
-        "{}/binaries/{monitor}-monitor/metadata.json",
-        stack.edge.url()
-    );
-    let first = Step::read("a reader asks", read(&url).await?);
     let version = jiff::Timestamp::now()
         .strftime("%Y.%m.%d.%H%M%S-second")
         .to_string();
@@ -79,6 +76,8 @@ pub(super) async fn show(
         epoch: 2,
         ..NewRelease::new(monitor, &version, binary)
     };
+    let url = format!("{}/{}", stack.edge.url(), release.at().metadata());
+    let first = Step::read("a reader asks", read(&url).await?);
     stack.publisher.publish(&release).await?;
     let stale = Step::read("another release is published", read(&url).await?);
     // S3 tells of changes to the second: what is cleared in a later one need not be cleared again when it does.
@@ -169,30 +168,30 @@ impl Step {
 
 /// Has many templates change, which S3 tells of one by one.
 async fn burst(stack: &Stack, watch: &Watch, progress: &Progress) -> anyhow::Result<Burst> {
-    let step = progress.step(&format!("{TEMPLATES} templates change at once"));
+    let step = progress.step(&format!("{CHANGED} templates change at once"));
     let s3 = stack.moto.s3().await;
     let before = (
         stack.cdn.cloudfront.billed(),
         stack.cdn.cloudfront.requests().len(),
     );
     let delivery = stack.cdn.deliver(&watch.url())?;
-    for number in 0..TEMPLATES {
+    for number in 0..CHANGED {
         let put = s3
             .put_object()
-            .bucket("templates")
-            .key(format!("customer-templates/v2/{number}.yaml"));
+            .bucket(TEMPLATES_BUCKET)
+            .key(format!("{TEMPLATES}v2/{number}.yaml"));
         put.body(format!("template: {number}\n").into_bytes().into())
             .send()
             .await?;
     }
-    stack.cdn.settled(&delivery, TEMPLATES).await?;
+    delivery.settled(CHANGED).await?;
     let requests = stack.cdn.cloudfront.requests();
     let new = requests
         .iter()
         .skip(before.1)
         .filter(|request| request.made);
     let burst = Burst {
-        objects: TEMPLATES,
+        objects: CHANGED,
         invalidations: new.count(),
         billed_paths: stack.cdn.cloudfront.billed() - before.0,
     };
@@ -204,8 +203,7 @@ async fn burst(stack: &Stack, watch: &Watch, progress: &Progress) -> anyhow::Res
 }
 
 async fn read(url: &str) -> anyhow::Result<Read> {
-    // No proxy leads to this machine.
-    let client = larder_lambda::http_client()?.no_proxy().build()?;
+    let client = crate::http_client()?;
     let response = client.get(url).send().await?.error_for_status()?;
     let from = response
         .headers()

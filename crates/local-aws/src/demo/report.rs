@@ -161,8 +161,7 @@ fn cleared(answer: &Value) -> Option<String> {
     if let Some(failures) = answer.get("batchItemFailures") {
         let all = answer.get("invalidations")?.as_array()?;
         let said: Vec<_> = all.iter().filter_map(cleared).collect();
-        ensure_empty(failures)?;
-        return Some(said.join("; "));
+        return failures.as_array()?.is_empty().then(|| said.join("; "));
     }
     let billed = answer.get("billable_paths")?;
     let status = answer
@@ -170,10 +169,6 @@ fn cleared(answer: &Value) -> Option<String> {
         .as_str()
         .filter(|status| *status != "failed")?;
     Some(format!("{status}: {billed} billed"))
-}
-
-fn ensure_empty(failures: &Value) -> Option<()> {
-    failures.as_array()?.is_empty().then_some(())
 }
 
 /// Milliseconds to three places, which sums and differences of such figures have more of.

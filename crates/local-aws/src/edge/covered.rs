@@ -5,6 +5,28 @@
 
 use std::collections::HashSet;
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
+
+/// What has to be encoded within ASCII: what is unsafe by RFC 1738, what CloudFront adds, and the start of a query.
+const UNSAFE: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'<')
+    .add(b'>')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'{')
+    .add(b'}')
+    .add(b'|')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'~')
+    .add(b'[')
+    .add(b']')
+    .add(b'`')
+    .add(b'\'')
+    .add(b'?');
+
 /// How many tags of an object CloudFront keeps.
 const MAX_TAGS: usize = 50;
 
@@ -53,47 +75,12 @@ pub(super) fn tags(value: &str) -> Vec<String> {
 
 /// The one spelling of `path` that an item has to have: only what must be is encoded.
 fn canonical(path: &str) -> String {
-    let mut spelt = String::with_capacity(path.len());
-    for byte in decode(path) {
-        if is_plain(byte) {
-            spelt.push(char::from(byte));
-        } else {
-            spelt.push('%');
-            for half in [byte >> 4, byte & 15] {
-                let digit = char::from_digit(half.into(), 16).unwrap_or('0');
-                spelt.push(digit.to_ascii_uppercase());
-            }
-        }
-    }
-    spelt
-}
-
-/// Neither unsafe by RFC 1738, nor one of those that CloudFront adds, nor the start of a query.
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"<>\"#%{}|\\^~[]`'?".contains(&byte)
+    percent_encode(&decode(path), UNSAFE).to_string()
 }
 
 /// `path` without its escapes. What is none stays.
 pub(super) fn decode(path: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let escaped = match after {
-            [high, low, ..] if byte == b'%' => hex(*high, *low),
-            _ => None,
-        };
-        decoded.push(escaped.unwrap_or(byte));
-        rest = match escaped {
-            Some(_) => after.get(2..).unwrap_or_default(),
-            None => after,
-        };
-    }
-    decoded
-}
-
-fn hex(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+    percent_decode_str(path).collect()
 }
 
 #[cfg(test)]

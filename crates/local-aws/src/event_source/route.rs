@@ -5,7 +5,17 @@ use aws_sdk_s3::types::{EventBridgeConfiguration, NotificationConfiguration};
 use serde_json::{Value, json};
 
 use super::sqs::Queue;
-use crate::moto::Moto;
+use crate::moto::{Api, Moto};
+
+/// What matches all that becomes of the objects of `bucket`.
+#[must_use]
+pub fn changes_in(bucket: &str) -> Value {
+    json!({
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created", "Object Deleted"],
+        "detail": { "bucket": { "name": [bucket] } },
+    })
+}
 
 /// Has `bucket` tell EventBridge of what happens to its objects, and a rule put what matches `pattern` into `queue`.
 /// The pattern has to name the bucket: moto has one bus, which all buckets tell; and the detail type, since moto
@@ -28,7 +38,7 @@ pub async fn route(
         .with_context(|| format!("could not have {bucket} tell EventBridge"))?;
     let events = ("events", "1.1");
     let asked = json!({ "Name": rule, "EventPattern": pattern.to_string() });
-    let api = queue.api();
+    let api = Api::at(moto.url())?;
     api.call(events, "AWSEvents.PutRule", &asked).await?;
     let targets = json!({ "Rule": rule, "Targets": [{ "Id": "queue", "Arn": queue.arn() }] });
     api.call(events, "AWSEvents.PutTargets", &targets).await?;

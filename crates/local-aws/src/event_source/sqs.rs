@@ -8,11 +8,10 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::moto::Api;
+
 /// How many messages SQS gives out or deletes at once.
 const AT_ONCE: usize = 10;
-
-/// How long an answer may take, of a process on this machine.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// SQS at some endpoint.
 #[derive(Clone, Debug)]
@@ -173,11 +172,6 @@ impl Queue {
         Ok(())
     }
 
-    /// How events are told of it.
-    pub(super) fn api(&self) -> &Api {
-        &self.api
-    }
-
     async fn attribute(&self, name: &str) -> anyhow::Result<String> {
         let asked = json!({ "QueueUrl": self.url, "AttributeNames": [name] });
         let answer = self.api.sqs("GetQueueAttributes", &asked).await?;
@@ -186,61 +180,5 @@ impl Queue {
         Ok(value
             .with_context(|| format!("a queue without {name}"))?
             .to_owned())
-    }
-}
-
-/// AWS's JSON protocol at moto's endpoint.
-#[derive(Clone, Debug)]
-pub(super) struct Api {
-    client: reqwest::Client,
-    endpoint: String,
-}
-
-impl Api {
-    fn at(endpoint: &str) -> anyhow::Result<Self> {
-        // No proxy leads to this machine.
-        let client = larder_lambda::http_client()?.no_proxy().timeout(TIMEOUT);
-        Ok(Self {
-            client: client.build()?,
-            endpoint: endpoint.to_owned(),
-        })
-    }
-
-    async fn sqs(&self, operation: &str, asked: &Value) -> anyhow::Result<Value> {
-        let target = format!("AmazonSQS.{operation}");
-        self.call(("sqs", "1.0"), &target, asked).await
-    }
-
-    /// Has an operation be done by a service, told by name and version of the protocol.
-    pub(super) async fn call(
-        &self,
-        (service, version): (&str, &str),
-        target: &str,
-        asked: &Value,
-    ) -> anyhow::Result<Value> {
-        // Names the service and the Region, for a moto that does not check signatures.
-        let signed = format!(
-            "AWS4-HMAC-SHA256 Credential=local/20261121/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
-        );
-        let request = self
-            .client
-            .post(&self.endpoint)
-            .header("authorization", signed)
-            .header("content-type", format!("application/x-amz-json-{version}"))
-            .header("x-amz-target", target)
-            .body(asked.to_string());
-        let response = request.send().await;
-        let response = response.with_context(|| format!("{target} was not answered"))?;
-        let status = response.status();
-        let body = response.bytes().await?;
-        ensure!(
-            status.is_success(),
-            "{target}: {status} {}",
-            String::from_utf8_lossy(&body)
-        );
-        if body.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&body).with_context(|| format!("{target} has answered no JSON"))
     }
 }

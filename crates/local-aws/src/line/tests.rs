@@ -4,11 +4,7 @@ const USER: &str = "U4af4980629abcdef0123456789abcdef";
 
 /// Sends a body and perhaps a retry key; what comes back is a status, the first request's id, and a body.
 async fn send(line: &Line, path: &str, body: &Value, key: Option<&str>) -> (u16, String, Value) {
-    let client = larder_lambda::http_client()
-        .unwrap()
-        .no_proxy()
-        .build()
-        .unwrap();
+    let client = crate::http_client().unwrap();
     let url = format!("{}/v2/bot/message/{path}", line.url());
     let mut request = client.post(url).header("authorization", "Bearer token");
     if let Some(key) = key {
