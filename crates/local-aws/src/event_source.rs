@@ -29,7 +29,7 @@ pub use sqs::{Counts, Message, Queue, Sqs};
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest that messages may take.
-const SETTLES: Duration = Duration::from_mins(1);
+const SETTLES: Duration = Duration::from_mins(2);
 
 /// How batches are gathered.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,7 @@ impl EventSource {
         }
     }
 
-    /// Waits until so many messages were delivered, and none is left. Fails after a minute: what failed comes again.
+    /// Waits until so many messages were delivered, and none is left. Fails after two minutes: what failed comes again.
     pub async fn settled(&self, messages: usize) -> anyhow::Result<()> {
         let until = Instant::now() + SETTLES;
         loop {
