@@ -129,6 +129,11 @@ impl Item {
         Self(format!("{prefix}*").into())
     }
 
+    /// An item that was spelled as items are before it was written down.
+    pub(crate) fn stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// A path that is spelled as items are.
     pub(crate) fn exact(path: &str) -> Self {
         Self(path.into())
@@ -195,19 +200,25 @@ fn rejected(item: &str, reason: Reason) -> Rejected {
     Rejected { item, reason }
 }
 
-/// A path with exactly those characters encoded that have to be, in capitals.
+/// A path with exactly those characters encoded that have to be, in capitals. A query is left as it is but for what has to be
+/// encoded: in it `%26` is another thing than `&`.
 fn canonical(path: &str) -> Result<String, Reason> {
     let mut item = String::with_capacity(path.len());
     let mut bytes = path.bytes();
+    let mut in_query = false;
     while let Some(byte) = bytes.next() {
         match byte {
             b'%' => {
-                let digits = [bytes.next(), bytes.next()].map(|digit| digit.and_then(hex));
-                let [Some(high), Some(low)] = digits else {
+                let escape = [bytes.next(), bytes.next()];
+                let [Some(high), Some(low)] = escape.map(|digit| digit.and_then(hex)) else {
                     return Err(Reason::BadEscape);
                 };
                 let letter = high << 4 | low;
                 match letter {
+                    _ if in_query => {
+                        item.push('%');
+                        item.extend(escape.into_iter().flatten().map(char::from));
+                    }
                     b'/' => return Err(Reason::EncodedSlash),
                     b'*' => return Err(Reason::LiteralStar),
                     // Raw, it would begin a query.
@@ -218,7 +229,10 @@ fn canonical(path: &str) -> Result<String, Reason> {
             b'*' => return Err(Reason::InnerStar),
             b'#' => return Err(Reason::Fragment),
             byte if byte.is_ascii_control() => return Err(Reason::Control),
-            byte => push(&mut item, byte, is_unsafe(byte)),
+            byte => {
+                in_query |= byte == b'?';
+                push(&mut item, byte, is_unsafe(byte));
+            }
         }
     }
     Ok(item)
@@ -285,6 +299,7 @@ mod tests {
             ("/a+b=c&d;e:f@g!h$i(j)k,l", "/a+b=c&d;e:f@g!h$i(j)k,l"),
             ("/a?b=c d", "/a?b=c%20d"),
             ("/a%3Fb", "/a%3Fb"),
+            ("/a%41?b=%26%2f%41%c3&c=ä", "/aA?b=%26%2f%41%c3&c=%C3%A4"),
             ("#Release-1", "#release-1"),
         ] {
             assert_eq!(parse(text).as_deref(), Ok(item), "{text}");

@@ -70,19 +70,18 @@ fn what_a_wildcard_covers_is_dropped() {
 }
 
 #[test]
-fn no_wildcard_is_cut_within_an_escape() {
-    let changed = ["/%C3%A4", "/%C3%B6"];
-    let known = listing("/", &changed);
-    assert_eq!(
-        planned(&changed, Known::Listed(&known), Price::FREE),
-        ["/%C3*"]
-    );
-    let changed = ["/x/%C3%A4", "/x/%C4%A4"];
-    let known = listing("/", &changed);
-    assert_eq!(
-        planned(&changed, Known::Listed(&known), Price::FREE),
-        ["/x/*"]
-    );
+fn no_wildcard_is_cut_within_a_letter() {
+    for (changed, wildcard) in [
+        (["/%C3%A4", "/%C3%B6"], "/*"),
+        (["/x/%C3%A4", "/x/%C4%A4"], "/x/*"),
+        (["/x/%C3%A4/1", "/x/%C3%A4/2"], "/x/%C3%A4/*"),
+        (["/x/%C3%A4", "/x/%C3%A4b"], "/x/%C3%A4*"),
+        (["/x/%E2%82%AC", "/x/%E2%82%A1"], "/x/*"),
+    ] {
+        let known = listing("/", &changed);
+        let planned = planned(&changed, Known::Listed(&known), Price::FREE);
+        assert_eq!(planned, [wildcard], "{changed:?}");
+    }
 }
 
 #[test]

@@ -263,16 +263,32 @@ impl<'a> Counts<'a> {
     }
 }
 
-/// How many bytes two paths have in common, not counting a part of an escape.
+/// How many bytes two paths have in common, not counting a part of an escape, nor a part of a letter that takes several.
 fn common_prefix(one: &str, other: &str) -> usize {
     let same = one
         .bytes()
         .zip(other.bytes())
         .take_while(|(a, b)| a == b)
         .count();
-    let cut = (1..=2).find(|back| {
+    let in_escape = (1..=2).find(|back| {
         let at = same.checked_sub(*back);
         at.and_then(|at| one.as_bytes().get(at)) == Some(&b'%')
     });
-    same - cut.unwrap_or(0)
+    let mut end = same - in_escape.unwrap_or(0);
+    while let Some(start) = end.checked_sub(ESCAPE)
+        && one.as_bytes().get(start) == Some(&b'%')
+        && [one, other].iter().any(|path| goes_on(path, end))
+    {
+        end = start;
+    }
+    end
+}
+
+/// The bytes of an escape: `%C3`.
+const ESCAPE: usize = 3;
+
+/// Whether a letter that began before goes on here: whether there is an escape of `80` to `BF` (RFC 3629, 3).
+fn goes_on(path: &str, at: usize) -> bool {
+    let rest = path.as_bytes().get(at..);
+    matches!(rest, Some([b'%', b'8' | b'9' | b'A' | b'B', ..]))
 }
