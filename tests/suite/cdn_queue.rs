@@ -7,7 +7,7 @@ use local_aws::event_source::Batching;
 use serde_json::{Value, json};
 
 use crate::{
-    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, batch, object_event},
+    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, batch, object_event, version},
     world::{ask, create},
 };
 
@@ -220,4 +220,69 @@ async fn what_was_put_off_is_done_once_there_is_room() {
     );
     let invalidations = cdn.cloudfront.invalidations(DISTRIBUTION);
     assert_eq!(invalidations.len(), 1);
+}
+
+#[tokio::test]
+async fn one_message_that_cannot_be_had_costs_the_others_nothing() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    let event = |key: String| object_event(&cdn.bucket, &key, "2026-11-27T04:00:00Z").to_string();
+    let tag = json!({ "domain": DOMAIN, "paths": ["#t"] }).to_string();
+    let wild: Vec<_> = (0..14).map(|n| format!("/{n:02}/*")).collect();
+    let wild = json!({ "domain": DOMAIN, "paths": wild }).to_string();
+    let bodies = [
+        ("1", event("a".to_owned())),
+        ("a tag, where there are none", tag),
+        ("3", event("b".to_owned())),
+        ("4", event("c".to_owned())),
+        ("more wildcards than there may be", wild),
+    ];
+    let answer = ask(&function, batch(&bodies)).await;
+    assert_eq!(
+        failures(&answer),
+        [
+            "a tag, where there are none",
+            "more wildcards than there may be"
+        ]
+    );
+    let items: Vec<_> = cdn.made().into_iter().flatten().collect();
+    assert_eq!(items, ["/a", "/b", "/c"]);
+}
+
+#[tokio::test]
+async fn what_was_put_off_is_no_repetition_of_what_comes_back() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    assert_eq!(ask(&function, version("2")).await["status"], "completed");
+    // Version 1 was ordered before, and is done only now, of objects that are version 2's.
+    let late = ask(&function, batch(&[("m", version("1").to_string())])).await;
+    assert_eq!(late["invalidations"][0]["status"], "completed");
+    let again = ask(&function, batch(&[("m", version("1").to_string())])).await;
+    assert_eq!(again["invalidations"][0]["status"], "skipped", "told twice");
+    assert_eq!(ask(&function, version("1")).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn once_paths_are_paid_few_of_a_folder_are_weighed_against_what_else_is_there() {
+    let cdn = Cdn::new().await;
+    let domain = cdn.config().env("TEMPLATES_DOMAIN", DOMAIN);
+    let function = create(domain.env("FREE_PATHS_PER_MONTH", "0")).await;
+    let keys = |folder: &'static str, from: usize, to: usize| {
+        (from..to).map(move |n| format!("customer-templates/{folder}/{n:04}.yaml"))
+    };
+    put_many(&cdn, keys("small", 0, 5).chain(keys("large", 0, 300))).await;
+    let changed = async |keys: Vec<String>| {
+        let event = |key: &String| object_event(&cdn.bucket, key, "2026-11-27T04:00:00Z");
+        let bodies: Vec<_> = keys
+            .iter()
+            .map(|key| ("1", event(key).to_string()))
+            .collect();
+        ask(&function, batch(&bodies)).await["invalidations"][0]["paths"].clone()
+    };
+    let small = changed(keys("small", 0, 3).collect()).await;
+    assert_eq!(small, json!(["/customer-templates/small/000*"]));
+    // Two items cost less than what all others of the folder are worth.
+    let [first, last] = [0, 299].map(|n| format!("customer-templates/large/{n:04}.yaml"));
+    let paths = json!([format!("/{first}"), format!("/{last}")]);
+    assert_eq!(changed(vec![first, last]).await, paths);
 }

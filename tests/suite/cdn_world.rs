@@ -169,3 +169,18 @@ pub(crate) fn batch(bodies: &[(&str, String)]) -> Value {
     };
     json!({ "Records": bodies.iter().map(record).collect::<Vec<_>>() })
 }
+
+/// A direct call for these paths, each call another.
+pub(crate) fn paths(paths: &[&str]) -> Value {
+    json!({ "domain": DOMAIN, "paths": paths })
+}
+
+/// A direct call for a monitor's release.
+pub(crate) fn slack() -> Value {
+    version("2025.08.31.200811-da23b42")
+}
+
+/// The same of another version.
+pub(crate) fn version(version: &str) -> Value {
+    json!({ "monitor": "slack", "version": version })
+}

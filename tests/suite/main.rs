@@ -17,6 +17,8 @@ mod cdn_permissions;
 mod cdn_queue;
 #[cfg(test)]
 mod cdn_release;
+mod cdn_repetition;
+mod cdn_targets;
 #[cfg(test)]
 mod cdn_world;
 #[cfg(test)]

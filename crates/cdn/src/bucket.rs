@@ -6,6 +6,7 @@ use crate::{
     error::told,
     item::Item,
     known::{Full, Listing},
+    release::PENDING,
 };
 
 /// A bucket could not be listed.
@@ -28,7 +29,7 @@ pub enum ListError {
     Full(#[from] Full),
 }
 
-/// The paths of all objects whose keys begin with `prefix`, at most `most` of them. `cut` is what of each key the paths do not
+/// The paths of all objects whose keys begin with `prefix`, at most `most` of them; publishers' own notes aside. `cut` is what of each key the paths do not
 /// have, as an origin's path is not.
 pub async fn list(
     client: &Client,
@@ -49,7 +50,8 @@ pub async fn list(
         if listing.len() + page.contents().len() > most {
             return Err(ListError::TooMany(most));
         }
-        for key in page.contents().iter().filter_map(|object| object.key()) {
+        let keys = page.contents().iter().filter_map(|object| object.key());
+        for key in keys.filter(|key| !key.ends_with(PENDING)) {
             if let Some(item) = path(key) {
                 listing.push(item.as_str())?;
             }

@@ -143,17 +143,19 @@ impl CloudFront {
         Ok(room)
     }
 
-    /// The invalidation of that reference, if it is among the newest.
+    /// The invalidation of that reference, if it is among the newest; behind those that are newer still, the newest first.
     pub async fn find(
         &self,
         distribution: &str,
         reference: &str,
-    ) -> Result<Option<Invalidation>, Error> {
+    ) -> Result<Option<(Vec<Invalidation>, Invalidation)>, Error> {
+        let mut newer = Vec::new();
         for (id, _) in self.newest(distribution).await?.into_iter().take(LOOKED_AT) {
             let invalidation = self.get(distribution, &id).await?;
             if invalidation.reference == reference {
-                return Ok(Some(invalidation));
+                return Ok(Some((newer, invalidation)));
             }
+            newer.push(invalidation);
         }
         Ok(None)
     }

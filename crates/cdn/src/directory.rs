@@ -6,7 +6,7 @@ use larder::{Cache, Keyspace, LoadError, Loaded, Policy, Refresh, Space};
 
 use crate::{
     cloudfront::CloudFront,
-    distribution::{Distribution, NotFound, by_alias, by_bucket},
+    distribution::{Distribution, NotFound, Served, by_alias, by_bucket},
     error::Error,
 };
 
@@ -23,15 +23,6 @@ static DISTRIBUTIONS: Keyspace<(), Vec<Distribution>> = Keyspace::new("distribut
 pub struct Directory {
     cloudfront: CloudFront,
     kept: Space<(), Vec<Distribution>>,
-}
-
-/// A distribution that serves a bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Served {
-    /// Its id.
-    pub distribution: String,
-    /// What of a key its paths do not have: `prod/` where the origin's path is `/prod`.
-    pub cut: String,
 }
 
 /// A distribution could not be found.
@@ -81,17 +72,7 @@ impl Directory {
 
     /// The distributions that serve `bucket`.
     pub async fn of_bucket(&self, bucket: &str) -> Result<Vec<Served>, LookupError> {
-        let found = self.find(|all| {
-            let found = by_bucket(all, bucket)?;
-            Ok(found
-                .into_iter()
-                .map(|(it, cut)| Served {
-                    distribution: it.id.clone(),
-                    cut,
-                })
-                .collect())
-        });
-        found.await
+        self.find(|all| by_bucket(all, bucket)).await
     }
 
     /// A distribution is not there any more: what is kept is not believed from now on.

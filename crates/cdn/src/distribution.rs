@@ -89,24 +89,55 @@ pub fn by_alias<'a>(all: &'a [Distribution], domain: &str) -> Result<&'a Distrib
     })
 }
 
-/// Those that serve objects of `bucket`, each with what of a key its paths do not have: `prod/` where the origin's path is `/prod`.
-pub fn by_bucket<'a>(
-    all: &'a [Distribution],
-    bucket: &str,
-) -> Result<Vec<(&'a Distribution, String)>, NotFound> {
+/// A distribution that serves a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Its id.
+    pub distribution: String,
+    /// What of a key its paths do not have: `prod/` where the origin's path is `/prod`.
+    pub cut: String,
+    /// Whether it has other origins, of whose paths a listing of this bucket tells nothing.
+    pub has_others: bool,
+}
+
+impl Served {
+    /// A bucket, whole, in a distribution of which nothing else is known.
+    #[must_use]
+    pub fn whole(distribution: String) -> Self {
+        Self {
+            distribution,
+            cut: String::new(),
+            has_others: true,
+        }
+    }
+
+    /// Whether a folder of the bucket is served below that path, which begins with no slash.
+    #[must_use]
+    pub fn is_below(&self, folder: &str, path: &str) -> bool {
+        let served = folder.strip_prefix(self.cut.as_str());
+        served.is_some_and(|served| served.starts_with(path))
+    }
+}
+
+/// Those that serve objects of `bucket`.
+pub fn by_bucket(all: &[Distribution], bucket: &str) -> Result<Vec<Served>, NotFound> {
     let live = all.iter().filter(|it| !it.is_staging);
     let mut found = Vec::new();
     for distribution in live {
         let origins = distribution.origins.iter();
         for origin in origins.filter(|origin| is_bucket(&origin.domain_name, bucket)) {
             let path = origin.path.trim_matches('/');
-            let prefix = if path.is_empty() {
-                String::new()
-            } else {
-                format!("{path}/")
+            let served = Served {
+                distribution: distribution.id.clone(),
+                cut: if path.is_empty() {
+                    String::new()
+                } else {
+                    format!("{path}/")
+                },
+                has_others: distribution.origins.iter().any(|other| other != origin),
             };
-            if !found.contains(&(distribution, prefix.clone())) {
-                found.push((distribution, prefix));
+            if !found.contains(&served) {
+                found.push(served);
             }
         }
     }
@@ -223,9 +254,15 @@ mod tests {
         let found = by_bucket(&all, "releases").unwrap();
         let found: Vec<_> = found
             .iter()
-            .map(|(it, path)| (it.id.as_str(), path.as_str()))
+            .map(|it| (it.distribution.as_str(), it.cut.as_str(), it.has_others))
             .collect();
-        assert_eq!(found, [("E1", ""), ("E2", "prod/")]);
+        assert_eq!(found, [("E1", "", false), ("E2", "prod/", false)]);
         assert!(by_bucket(&all, "s3").is_err());
+        let mut two = all.clone();
+        two[0].origins.push(Origin {
+            domain_name: "api.example.com".to_owned(),
+            path: String::new(),
+        });
+        assert!(by_bucket(&two, "releases").unwrap()[0].has_others);
     }
 }

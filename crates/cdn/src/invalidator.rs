@@ -10,14 +10,14 @@ use crate::{
     plan::{MAX_WILDCARDS, NoRoom, Plan, Room, plan},
     price::{Price, cost},
     reference::{order as order_hash, reference},
-    usage::{BillingMonth, Counted, Made, Usage},
+    usage::{Asked, BillingMonth, Counted, Footprint, Latest, Made, Sought, Usage, Which},
 };
 
 /// From so many paths on it is looked how many are in progress already; `CloudFront` refuses what is too much in any case.
 const MANY: usize = 500;
 /// An invalidation that was made so long before it was asked for is an earlier one, however clocks differ.
 const EARLIER: SignedDuration = SignedDuration::from_secs(5);
-/// Nobody repeats a request after so long: Lambda and queues do so within minutes, and people run a build again.
+/// What was asked for so long ago is asked for again: Lambda and queues repeat a request within minutes, and people run a build again.
 const REPEATED: SignedDuration = SignedDuration::from_hours(1);
 /// How often content that came back is asked for by the name of the time before.
 const CAME_BACK: u32 = 4;
@@ -113,6 +113,16 @@ impl OrderError {
     }
 }
 
+/// An invalidation of the same name.
+enum Earlier {
+    /// Nothing was cleared since that it clears: the same was asked for already, if that was not long ago.
+    Still(Invalidation),
+    /// It came before this one, which has cleared some of the same: other content was there in between.
+    Before(Invalidation),
+    /// It is not among the newest, or these cannot be looked at.
+    Unknown,
+}
+
 impl Invalidator {
     /// Has what an order says invalidated, unless the same was ordered before. There has to be something to invalidate.
     pub async fn carry_out(&self, order: &Order<'_>) -> Result<Done, OrderError> {
@@ -126,35 +136,45 @@ impl Invalidator {
                 tag: tag.clone(),
             });
         }
-        let began = Timestamp::now();
-        let hash = order_hash(&plan.items, order.content);
-        let latest = self.usage.latest(distribution, &plan.items).await;
+        let asked = Asked {
+            distribution,
+            items: &plan.items,
+            order: order_hash(&plan.items, order.content),
+            at: Timestamp::now(),
+        };
+        // Both at once: an attempt at the same is not what is looked for.
+        let (latest, noted) = tokio::join!(self.usage.latest(&asked), self.usage.asked(&asked));
+        if let Err(error) = noted {
+            tracing::warn!(%error, "That an invalidation is asked for could not be noted");
+        }
         let latest = latest.unwrap_or_else(|error| {
             tracing::warn!(%error, "What was invalidated last is not known");
             None
         });
-        match latest {
-            Some(latest) if latest.order == hash => {
-                let earlier = self
-                    .cloudfront
-                    .get(distribution, &latest.invalidation)
-                    .await;
-                Ok(self.done_before(plan, earlier.ok(), began).await)
-            }
-            latest => {
-                let after = latest.map(|latest| latest.invalidation);
-                self.ask(order, (plan, hash), (after, began)).await
-            }
+        if let Some(Latest {
+            which: Which::Made(id),
+            at,
+            order,
+        }) = &latest
+            && *order == asked.order
+            && *at >= asked.at - REPEATED
+        {
+            let earlier = self.cloudfront.get(distribution, id).await;
+            let at = asked.at;
+            return Ok(self.done_before(plan, earlier.ok(), at).await);
         }
+        let after = latest.map(|latest| latest.which.as_str().to_owned());
+        let asked = (asked.order, asked.at);
+        self.ask(order, (plan, asked), after).await
     }
 
-    /// Asks for an invalidation `after` that one. One that was asked for under the same name long ago is no answer: what was there
-    /// then has come back after something else, and is asked for anew.
+    /// Asks for an invalidation `after` that one. One of the same name that something else came after, or that was made long ago,
+    /// is no answer: what was there then has come back, and is asked for anew.
     async fn ask(
         &self,
         order: &Order<'_>,
-        (plan, hash): (Plan, u64),
-        (mut after, began): (Option<String>, Timestamp),
+        (plan, (hash, began)): (Plan, (u64, Timestamp)),
+        mut after: Option<String>,
     ) -> Result<Done, OrderError> {
         let distribution = order.distribution;
         for attempt in 1..=CAME_BACK {
@@ -164,18 +184,17 @@ impl Invalidator {
                 .cloudfront
                 .create(distribution, &plan.items, &reference)
                 .await;
-            let (found, is_earlier) = match created {
-                Ok(made) => {
-                    let is_earlier = made.created < began - EARLIER;
-                    (Some(made), is_earlier)
-                }
-                Err(error) if error.kind == ErrorKind::Duplicate => {
-                    (self.earlier(distribution, &reference).await, true)
-                }
-                Err(error) => return Err(error.into()),
+            let is_earlier = match &created {
+                Ok(made) => made.created < began - EARLIER,
+                Err(error) => error.kind == ErrorKind::Duplicate,
+            };
+            let found = if is_earlier {
+                self.earlier(distribution, &reference, &plan.items).await
+            } else {
+                Earlier::Still(created?)
             };
             match found {
-                Some(found) if found.created >= began - REPEATED => {
+                Earlier::Still(found) if found.created >= began - REPEATED => {
                     let made = Made {
                         distribution: distribution.to_owned(),
                         invalidation: found.id.clone(),
@@ -186,7 +205,9 @@ impl Invalidator {
                     };
                     return Ok(self.counted(plan, &made, found).await);
                 }
-                Some(long_ago) if attempt < CAME_BACK - 1 => after = Some(long_ago.id),
+                Earlier::Still(other) | Earlier::Before(other) if attempt < CAME_BACK - 1 => {
+                    after = Some(other.id);
+                }
                 // A name that was never used.
                 _ => after = Some(began.to_string()),
             }
@@ -194,12 +215,22 @@ impl Invalidator {
         Ok(self.done_before(plan, None, began).await)
     }
 
-    /// The invalidation of that reference, which there is.
-    async fn earlier(&self, distribution: &str, reference: &str) -> Option<Invalidation> {
-        let earlier = self.cloudfront.find(distribution, reference).await;
+    /// What became of the invalidation of that reference, which there is.
+    async fn earlier(&self, distribution: &str, reference: &str, items: &[Item]) -> Earlier {
+        let found = self.cloudfront.find(distribution, reference).await;
         let told =
             |error: &Error| tracing::warn!(%error, "An earlier invalidation could not be found");
-        earlier.inspect_err(told).ok().flatten()
+        let Some((newer, found)) = found.inspect_err(told).ok().flatten() else {
+            return Earlier::Unknown;
+        };
+        let sought = Sought::new(items);
+        // The first that came after it: the last may be the same again, asked for after that one.
+        let mut newer = newer.into_iter().rev();
+        let touched = newer.find(|other| {
+            let items: Vec<_> = other.items.iter().map(|text| Item::stored(text)).collect();
+            Footprint::of(&items).touches(&sought)
+        });
+        touched.map_or(Earlier::Still(found), Earlier::Before)
     }
 
     /// What was asked for before.
@@ -277,6 +308,11 @@ impl Invalidator {
             billed,
             month: counted.month,
         }
+    }
+
+    /// Whether the next item costs something.
+    pub async fn is_paid(&self) -> bool {
+        self.month(Timestamp::now()).await >= self.free
     }
 
     /// How many items the month of that moment has had; as if none where that is not known.

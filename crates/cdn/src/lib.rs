@@ -17,8 +17,8 @@ mod standing;
 mod usage;
 
 pub use cloudfront::{CloudFront, Invalidation};
-pub use directory::{Directory, LookupError, Served};
-pub use distribution::{Distribution, NotFound, Origin, by_alias, by_bucket};
+pub use directory::{Directory, LookupError};
+pub use distribution::{Distribution, NotFound, Origin, Served, by_alias, by_bucket};
 pub use error::{Error, ErrorKind};
 pub use invalidator::{Done, Invalidator, Order, OrderError};
 pub use item::{Item, Kind, MAX_PATH, MAX_TAG, Reason, Rejected};
@@ -28,4 +28,7 @@ pub use poll::wait;
 pub use price::{FREE_ITEMS, Price, cost};
 pub use reference::reference;
 pub use standing::Standing;
-pub use usage::{BillingMonth, Cleared, Counted, Latest, Made, Process, Table, Usage, UsageError};
+pub use usage::{
+    Asked, BillingMonth, CLOCK_MARGIN, Cleared, Counted, Latest, Made, Process, Table, Usage,
+    UsageError, Which,
+};

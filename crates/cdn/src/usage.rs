@@ -15,13 +15,15 @@ use std::{
 use aws_sdk_dynamodb::Client;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-pub use cleared::{Cleared, Latest};
+use cleared::Once;
+pub use cleared::{CLOCK_MARGIN, Cleared, Latest, Which};
+pub(crate) use cleared::{Footprint, Sought};
 pub use table::{Table, UsageError};
 
 use crate::item::Item;
 
-/// How many invalidations this process remembers without a table.
-const REMEMBERED: usize = 1_000;
+/// How many invalidations, and attempts, this process remembers without a table.
+const REMEMBERED: usize = 2_000;
 
 /// A year and a month of UTC, as `2026-11`: the months that bills have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,19 @@ impl Made {
     fn billed(&self) -> u64 {
         u64::try_from(self.items.len()).unwrap_or(u64::MAX)
     }
+}
+
+/// An order that is about to be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// Of which distribution.
+    pub distribution: &'a str,
+    /// What it clears.
+    pub items: &'a [Item],
+    /// A hash of it, and because of what.
+    pub order: u64,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// What became of an invalidation in the count.
@@ -129,15 +144,23 @@ impl Usage {
         }
     }
 
-    /// The latest invalidation of a distribution that has cleared any of the items, if it is among the latest two hundred.
-    pub async fn latest(
-        &self,
-        distribution: &str,
-        items: &[Item],
-    ) -> Result<Option<Latest>, UsageError> {
+    /// Notes that an order is about to be asked for: whatever becomes of it, what was there before may be in caches no longer.
+    pub async fn asked(&self, asked: &Asked<'_>) -> Result<(), UsageError> {
         match self {
-            Self::Table(table) => table.latest(distribution, items).await,
-            Self::Process(process) => Ok(lock(process).latest(distribution, items)),
+            Self::Table(table) => table.asked(asked).await,
+            Self::Process(process) => {
+                lock(process).add(asked.distribution, Once::asked(asked));
+                Ok(())
+            }
+        }
+    }
+
+    /// The latest order of a distribution that had to do with any of the items, if it is among the latest two hundred; attempts
+    /// at the same order, of which nothing came, aside.
+    pub async fn latest(&self, asked: &Asked<'_>) -> Result<Option<Latest>, UsageError> {
+        match self {
+            Self::Table(table) => table.latest(asked).await,
+            Self::Process(process) => Ok(lock(process).latest(asked)),
         }
     }
 }
@@ -148,10 +171,6 @@ fn lock(process: &Mutex<Process>) -> std::sync::MutexGuard<'_, Process> {
 
 impl Process {
     fn count(&mut self, made: &Made) -> Counted {
-        if self.made.len() >= REMEMBERED {
-            self.made.clear();
-            self.cleared.clear();
-        }
         let which = (made.distribution.clone(), made.invalidation.clone());
         let is_new = !made.is_earlier && self.made.insert(which);
         let month = self
@@ -160,13 +179,21 @@ impl Process {
             .or_default();
         if is_new {
             *month += made.billed();
-            let cleared = self.cleared.entry(made.distribution.clone()).or_default();
-            cleared.add(made);
         }
-        Counted {
-            is_new,
-            month: *month,
+        let month = *month;
+        if is_new {
+            self.add(&made.distribution, Once::made(made));
         }
+        Counted { is_new, month }
+    }
+
+    fn add(&mut self, distribution: &str, once: Once) {
+        if self.cleared.values().map(Cleared::len).sum::<usize>() >= REMEMBERED {
+            self.made.clear();
+            self.cleared.clear();
+        }
+        let cleared = self.cleared.entry(distribution.to_owned()).or_default();
+        cleared.add(once);
     }
 
     /// What was cleared of a distribution.
@@ -174,8 +201,9 @@ impl Process {
         self.cleared.get(distribution).cloned().unwrap_or_default()
     }
 
-    fn latest(&self, distribution: &str, items: &[Item]) -> Option<Latest> {
-        self.cleared.get(distribution)?.latest(items)
+    fn latest(&self, asked: &Asked<'_>) -> Option<Latest> {
+        let cleared = self.cleared.get(asked.distribution)?;
+        cleared.latest(asked.items, asked.order)
     }
 
     fn month(&self, month: BillingMonth) -> u64 {

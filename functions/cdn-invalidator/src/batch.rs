@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use cdn::{Cleared, Known, Listing, Order, Served, Standing, release::TEMPLATES};
+use cdn::{Cleared, ErrorKind, Known, Listing, Order, Served, Standing, release::TEMPLATES};
 use jiff::Timestamp;
 use larder_lambda::milliseconds;
 
@@ -15,13 +15,17 @@ use crate::{
     event::{Body, Message, Object},
     failed::Failed,
     gather::{Changed, Gathered, Orders, first, gather},
-    target::changes_of,
+    in_time,
 };
 
 /// From so many changed objects on it pays to know what else is there.
 const LIST_FROM: usize = 20;
+/// The same once items are paid: a page of a listing costs a thousandth of one.
+const LIST_FROM_PAID: usize = 2;
 /// A folder with more objects is not listed: that would be more than 20 requests.
 const LIST_MOST: usize = 20_000;
+/// How often what was refused together is asked for in halves, in search of what is refused.
+const MOST_HALVES: usize = 40;
 
 impl App {
     /// One object's change. Lambda calls again after an error.
@@ -31,14 +35,13 @@ impl App {
         call: &mut Call<'_>,
     ) -> Result<Outcome, Failed> {
         let mut outcomes = Vec::new();
-        if !self.is_nobodys(&object) {
-            let distributions = self.distributions_of(&object.bucket).await;
-            let changes = distributions.and_then(|of| changes_of(&object, 0, &of));
-            let changes = changes.inspect_err(|failed| call.metrics.failed(failed))?;
-            for (distribution, changed) in changes {
-                let outcome = self.together(&distribution, &[changed], call).await;
-                outcomes.push(outcome.map_err(|(failed, _)| failed)?);
-            }
+        let distributions = in_time(call.deadline, self.distributions_of(&object.bucket)).await;
+        let changes = distributions.and_then(|of| self.changes_of(&object, 0, &of));
+        let changes = changes.inspect_err(|failed| call.metrics.failed(failed))?;
+        for (distribution, changed) in changes {
+            let outcome = self.together(&distribution, &[changed], call).await;
+            let outcome = outcome.map_err(|(failed, _)| failed);
+            outcomes.push(outcome.inspect_err(|failed| call.metrics.failed(failed))?);
         }
         let mut outcomes = outcomes.into_iter();
         let Some(first) = outcomes.next() else {
@@ -59,10 +62,9 @@ impl App {
         let (orders, mut failed) = self.orders(messages, call).await;
         let mut invalidations = Vec::new();
         for (distribution, changes) in orders {
-            match self.together(&distribution, &changes, call).await {
-                Ok(outcome) => invalidations.push(outcome),
-                Err((_, messages)) => failed.extend(messages),
-            }
+            let (outcomes, messages) = self.in_halves(&distribution, &changes, call).await;
+            invalidations.extend(outcomes);
+            failed.extend(messages);
         }
         for outcome in &mut invalidations {
             outcome.duration_ms = milliseconds(began.elapsed());
@@ -72,6 +74,38 @@ impl App {
             failures: again.map(|id| Failure { id: id.clone() }).collect(),
             invalidations,
         }
+    }
+
+    /// All changes of one distribution as one invalidation; or, where what one message wants cannot be had, as the few that clear
+    /// what the others want. With them, which messages wait.
+    async fn in_halves(
+        &self,
+        distribution: &str,
+        changes: &[Changed],
+        call: &mut Call<'_>,
+    ) -> (Vec<Outcome>, BTreeSet<usize>) {
+        let (mut outcomes, mut waiting) = (Vec::new(), BTreeSet::new());
+        let (mut parts, mut halves) = (vec![changes], 0);
+        while let Some(part) = parts.pop() {
+            let (problem, messages) = match self.together(distribution, part, call).await {
+                Ok(outcome) => {
+                    outcomes.push(outcome);
+                    continue;
+                }
+                Err(problem) => problem,
+            };
+            if problem.kind() == ErrorKind::Invalid && part.len() > 1 && halves < MOST_HALVES {
+                tracing::warn!(distribution, messages = part.len(), error = %problem, "What came together is asked for in halves");
+                halves += 1;
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            } else {
+                tracing::error!(distribution, messages = messages.len(), error = %problem, "An invalidation failed");
+                call.metrics.failed(&problem);
+                waiting.extend(messages);
+            }
+        }
+        (outcomes, waiting)
     }
 
     /// What the messages mean, a list a distribution; and those that mean nothing, or of which nobody knows whom they concern.
@@ -85,10 +119,10 @@ impl App {
         let mut buckets: HashMap<String, Option<Vec<Served>>> = HashMap::new();
         for (at, message) in messages.into_iter().enumerate() {
             let changes = match message.body {
-                Ok(Body::Object(object)) if self.is_nobodys(&object) => Ok(Vec::new()),
                 Ok(Body::Object(object)) => {
                     if !buckets.contains_key(&object.bucket) {
-                        let found = self.distributions_of(&object.bucket).await;
+                        let found = self.distributions_of(&object.bucket);
+                        let found = in_time(call.deadline, found).await;
                         let found = found.inspect_err(|problem| told(&message.id, problem, call));
                         buckets.insert(object.bucket.clone(), found.ok());
                     }
@@ -96,10 +130,11 @@ impl App {
                         failed.insert(at);
                         continue;
                     };
-                    changes_of(&object, at, distributions)
+                    self.changes_of(&object, at, distributions)
                 }
                 Ok(Body::Direct(direct)) => {
-                    self.changes_of_direct(&direct, (at, &message.id)).await
+                    let changes = self.changes_of_direct(&direct, (at, &message.id));
+                    in_time(call.deadline, changes).await
                 }
                 Err(problem) => Err(Failed::Invalid(problem)),
             };
@@ -119,22 +154,21 @@ impl App {
         (orders, failed)
     }
 
-    /// All changes of one distribution as one invalidation; or why not, and which messages wait for it.
+    /// All of these changes of one distribution as one invalidation; or why not, and which messages wait for it.
     async fn together(
         &self,
         distribution: &str,
         changes: &[Changed],
         call: &mut Call<'_>,
     ) -> Result<Outcome, (Failed, BTreeSet<usize>)> {
-        let cleared = match first(changes) {
-            Some(since) => self.invalidator.usage.cleared(distribution, since).await,
-            None => Ok(Cleared::default()),
+        let all = || changes.iter().map(|change| change.message).collect();
+        let prepared = async {
+            let gathered = gather(changes, &self.cleared(distribution, changes).await);
+            let listing = self.listing(&gathered).await;
+            Ok((gathered, listing))
         };
-        let cleared = cleared.unwrap_or_else(|error| {
-            tracing::warn!(%error, "What was cleared before is not known");
-            Cleared::default()
-        });
-        let gathered = gather(changes, &cleared);
+        let prepared = in_time(call.deadline, prepared).await;
+        let (gathered, listing) = prepared.map_err(|late| (late, all()))?;
         if gathered.items.is_empty() {
             call.metrics.skipped += 1;
             return Ok(Outcome {
@@ -143,11 +177,13 @@ impl App {
                 ..Outcome::nothing(Standing::Skipped)
             });
         }
-        let listing = self.listing(&gathered).await;
         let owned = format!("/{TEMPLATES}");
+        let is_much = gathered.items.len() >= LIST_FROM;
         let known = match (&listing, gathered.place.folder()) {
             (Some(listing), _) => Known::Listed(listing),
-            (None, Some((_, _, folder))) if folder.starts_with(TEMPLATES) => Known::Owned(&owned),
+            (None, Some((_, served, folder))) if is_much && served.is_below(folder, TEMPLATES) => {
+                Known::Owned(&owned)
+            }
             _ => Known::Nothing,
         };
         let changed: Vec<_> = gathered.items.iter().cloned().collect();
@@ -158,24 +194,36 @@ impl App {
             known,
             content: &content,
         };
-        match self.carry_out(&order, call).await {
-            Ok(done) => Ok(Outcome::of_order(distribution, &done)),
-            Err(failed) => {
-                let messages = gathered.messages;
-                tracing::error!(distribution, messages = messages.len(), error = %failed, "An invalidation failed");
-                call.metrics.failed(&failed);
-                Err((failed, messages))
-            }
-        }
+        let done = self.carry_out(&order, call).await;
+        let done = done.map_err(|failed| (failed, gathered.messages.clone()))?;
+        Ok(Outcome::of_order(distribution, &done))
     }
 
-    /// What else is in the folder of all that changed, where that may be worth knowing.
+    /// What was cleared since the first of these changed.
+    async fn cleared(&self, distribution: &str, changes: &[Changed]) -> Cleared {
+        let cleared = match first(changes) {
+            Some(since) => self.invalidator.usage.cleared(distribution, since).await,
+            None => Ok(Cleared::default()),
+        };
+        cleared.unwrap_or_else(|error| {
+            tracing::warn!(%error, "What was cleared before is not known");
+            Cleared::default()
+        })
+    }
+
+    /// What else is in the folder of all that changed, where that may be worth knowing. Of a whole bucket it is not, if the
+    /// distribution has others: what begins alike may be theirs.
     async fn listing(&self, gathered: &Gathered) -> Option<Listing> {
-        let (bucket, cut, folder) = gathered
-            .place
-            .folder()
-            .filter(|_| gathered.items.len() >= LIST_FROM)?;
-        let listing = cdn::bucket::list(&self.s3, bucket, (folder, cut), LIST_MOST).await;
+        let (bucket, served, folder) = gathered.place.folder()?;
+        let (is_all, count) = (folder == served.cut, gathered.items.len());
+        if (is_all && served.has_others) || count < LIST_FROM_PAID {
+            return None;
+        }
+        if count < LIST_FROM && !self.invalidator.is_paid().await {
+            return None;
+        }
+        let place = (folder, served.cut.as_str());
+        let listing = cdn::bucket::list(&self.s3, bucket, place, LIST_MOST).await;
         listing
             .inspect_err(
                 |error| tracing::warn!(bucket, folder, %error, "What else is there is not known"),

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use cdn::{Done, ErrorKind, Item, Known, Order, OrderError, Standing, release};
-use larder_lambda::{Error, ErrorKind as LambdaKind};
+use cdn::{Done, ErrorKind, Item, Known, Order, Standing, release};
+use larder_lambda::{Deadline, Error, ErrorKind as LambdaKind};
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     event::{Direct, Status, What},
     failed::Failed,
     gather::Changed,
+    in_time,
 };
 
 /// How long it is waited where an event wants that, and the settings do not say.
@@ -31,43 +32,38 @@ impl App {
             .version
             .clone()
             .unwrap_or_else(|| call.request_id.to_owned());
-        let outcome = self.order(&domain, (&direct, &version), call).await;
-        match outcome {
-            Ok(outcome) => Ok(outcome),
-            Err(failed @ Failed::Order(OrderError::TooLarge(_) | OrderError::NoTags { .. })) => {
-                call.metrics.failed(&failed);
-                Err(Error::message(
-                    LambdaKind::BadRequest,
-                    format!("field `paths`: {failed}"),
-                ))
-            }
-            Err(failed) => Ok(self.put_off(&direct, &version, failed, call).await),
-        }
+        let ordered = self.order(&domain, (&direct, &version), call).await;
+        let (distribution, done) = match ordered {
+            Ok(ordered) => ordered,
+            Err(failed) => return Ok(self.put_off(&direct, &version, failed, call).await),
+        };
+        let done = self.waited(&distribution, done, direct.wait, call).await;
+        Ok(Outcome::of_order(&distribution, &done))
     }
 
+    /// Orders it from the distribution that serves the domain.
     async fn order(
         &self,
         domain: &Domain,
         (direct, version): (&Direct, &str),
         call: &mut Call<'_>,
-    ) -> Result<Outcome, Failed> {
+    ) -> Result<(String, Done), Failed> {
         let changed = self.items_of(&direct.what)?;
-        let mut distribution = self.distribution_of(domain).await?;
+        let distribution = in_time(call.deadline, self.distribution_of(domain)).await?;
         let content = [version.to_owned()];
-        let mut done = self
+        let done = self
             .carry_out(&order(&distribution, &changed, &content), call)
             .await;
         let is_gone = |failed: &Failed| failed.kind() == ErrorKind::NoDistribution;
-        // What was looked up before is not there any more: what is looked up now may be.
-        if done.as_ref().is_err_and(is_gone) && self.config.distribution.is_none() {
-            distribution = self.distribution_of(domain).await?;
-            done = self
-                .carry_out(&order(&distribution, &changed, &content), call)
-                .await;
+        if !done.as_ref().is_err_and(is_gone) || self.config.distribution.is_some() {
+            return Ok((distribution, done?));
         }
-        let done = done?;
-        let done = self.waited(&distribution, done, direct.wait, call).await;
-        Ok(Outcome::of_order(&distribution, &done))
+        // What was looked up before is not there any more: what is looked up now may be.
+        let distribution = in_time(call.deadline, self.distribution_of(domain)).await?;
+        let done = self
+            .carry_out(&order(&distribution, &changed, &content), call)
+            .await?;
+        Ok((distribution, done))
     }
 
     /// Which domain serves it, by the settings or by the event itself.
@@ -106,7 +102,7 @@ impl App {
         wanted: bool,
         call: &mut Call<'_>,
     ) -> Done {
-        let time = self.time_to_wait(wanted, call);
+        let time = self.time_to_wait(wanted, call.deadline);
         let Some(invalidation) = done
             .invalidation
             .take_if(|it| !it.is_completed && !time.is_zero())
@@ -132,13 +128,13 @@ impl App {
         done
     }
 
-    fn time_to_wait(&self, wanted: bool, call: &Call<'_>) -> Duration {
+    fn time_to_wait(&self, wanted: bool, deadline: Deadline) -> Duration {
         let time = match (self.config.wait.is_zero(), wanted) {
             (true, true) => WAIT,
             (true, false) => Duration::ZERO,
             (false, _) => self.config.wait,
         };
-        time.min(call.deadline.time_left().saturating_sub(FOR_THE_ANSWER))
+        time.min(deadline.time_left().saturating_sub(FOR_THE_ANSWER))
     }
 
     /// Leaves for the queue what may succeed later; tells why it did not now.
@@ -183,21 +179,24 @@ impl App {
             wait,
         } = status;
         let cloudfront = &self.invalidator.cloudfront;
+        let deadline = call.deadline;
         let asked = async {
-            let found = cloudfront.get(&distribution, &invalidation).await?;
-            let time = self.time_to_wait(wait, call);
-            cdn::wait(
-                cloudfront,
-                &distribution,
-                found,
-                if wait { time } else { Duration::ZERO },
-            )
-            .await
+            let get = async {
+                let found = cloudfront.get(&distribution, &invalidation).await;
+                found.map_err(Failed::Asked)
+            };
+            let found = in_time(deadline, get).await?;
+            let time = if wait {
+                self.time_to_wait(wait, deadline)
+            } else {
+                Duration::ZERO
+            };
+            let waited = cdn::wait(cloudfront, &distribution, found, time).await;
+            waited.map_err(Failed::Asked)
         };
         match asked.await {
             Ok(found) => Outcome::of_status(&distribution, found),
-            Err(error) => {
-                let failed = Failed::Asked(error);
+            Err(failed) => {
                 call.metrics.failed(&failed);
                 Outcome {
                     distribution_id: Some(distribution.clone()),
@@ -220,7 +219,12 @@ impl App {
         let distribution = self.distribution_of(domain).await?;
         let changed = Changed {
             message,
-            identity: direct.version.clone().unwrap_or_else(|| id.to_owned()),
+            // Not the version alone: others may have come and gone since, and what is done now is nothing that a later order of the
+            // same version repeats.
+            identity: format!(
+                "late {} {id}",
+                direct.version.as_deref().unwrap_or_default()
+            ),
             items: self.items_of(&direct.what)?,
             // What is put off has not been done.
             at: None,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cdn::{Cleared, Item};
+use cdn::{Cleared, Item, Served};
 use jiff::Timestamp;
 
 /// What is to be invalidated of one distribution, because of what.
@@ -28,8 +28,8 @@ pub(crate) enum Place {
     Bucket {
         /// Its name.
         bucket: String,
-        /// What of each key is not in its path.
-        cut: String,
+        /// As what it is served.
+        served: Served,
         /// The keys.
         keys: BTreeSet<String>,
     },
@@ -57,8 +57,8 @@ pub(crate) struct Changed {
 pub(crate) struct Located {
     /// Its bucket.
     pub(crate) bucket: String,
-    /// What of its key is not in its path.
-    pub(crate) cut: String,
+    /// As what that is served.
+    pub(crate) served: Served,
     /// Its key.
     pub(crate) key: String,
 }
@@ -96,22 +96,32 @@ impl Place {
             (Self::Unknown, Some(object)) => {
                 *self = Self::Bucket {
                     bucket: object.bucket.clone(),
-                    cut: object.cut.clone(),
+                    served: object.served.clone(),
                     keys: BTreeSet::from([object.key.clone()]),
                 };
             }
-            (Self::Bucket { bucket, cut, keys }, Some(object))
-                if *bucket == object.bucket && *cut == object.cut =>
-            {
+            (
+                Self::Bucket {
+                    bucket,
+                    served,
+                    keys,
+                },
+                Some(object),
+            ) if *bucket == object.bucket && *served == object.served => {
                 keys.insert(object.key.clone());
             }
             _ => *self = Self::Several,
         }
     }
 
-    /// The bucket, what is cut off, and the folder that all of the objects lie in; if they lie in one bucket.
-    pub(crate) fn folder(&self) -> Option<(&str, &str, &str)> {
-        let Self::Bucket { bucket, cut, keys } = self else {
+    /// The bucket, as what it is served, and the folder that all of the objects lie in; if they lie in one bucket.
+    pub(crate) fn folder(&self) -> Option<(&str, &Served, &str)> {
+        let Self::Bucket {
+            bucket,
+            served,
+            keys,
+        } = self
+        else {
             return None;
         };
         let (first, last) = (keys.first()?, keys.last()?);
@@ -127,7 +137,7 @@ impl Place {
             .iter()
             .rposition(|byte| *byte == b'/');
         let folder = first.get(..slash.map_or(0, |at| at + 1))?;
-        Some((bucket, cut, folder))
+        Some((bucket, served, folder))
     }
 }
 
@@ -143,7 +153,7 @@ mod tests {
             at: Some(Timestamp::UNIX_EPOCH),
             object: Some(Located {
                 bucket: "bucket".to_owned(),
-                cut: String::new(),
+                served: Served::whole("E1".to_owned()),
                 key: key.to_owned(),
             }),
         }

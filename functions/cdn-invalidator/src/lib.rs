@@ -31,6 +31,8 @@ use queue::Queue;
 const APP: &str = "cdn-invalidator";
 /// Kept of an invocation's time for the answer.
 const FOR_THE_ANSWER: Duration = Duration::from_secs(2);
+/// Kept beside, to leave for the queue what could not be done.
+const FOR_THE_QUEUE: Duration = Duration::from_secs(4);
 
 /// What one invocation counts.
 #[derive(Debug, Default, Entry)]
@@ -106,12 +108,11 @@ impl App {
 
     /// Has an order carried out in the time that there is, and counts it.
     async fn carry_out(&self, order: &Order<'_>, call: &mut Call<'_>) -> Result<Done, Failed> {
-        let time = call.deadline.time_to_work().saturating_sub(FOR_THE_ANSWER);
-        let done = tokio::time::timeout(time, self.invalidator.carry_out(order)).await;
-        let done = match done {
-            Ok(done) => done.map_err(Failed::Order),
-            Err(_) => Err(Failed::Late(time)),
+        let done = async {
+            let done = self.invalidator.carry_out(order).await;
+            done.map_err(Failed::Order)
         };
+        let done = in_time(call.deadline, done).await;
         if let Err(failed) = &done
             && failed.kind() == ErrorKind::NoDistribution
         {
@@ -142,6 +143,19 @@ impl App {
         }
         done
     }
+}
+
+/// What a step comes to, if it does in the time that there is.
+async fn in_time<T>(
+    deadline: Deadline,
+    step: impl Future<Output = Result<T, Failed>>,
+) -> Result<T, Failed> {
+    let left = deadline.time_to_work();
+    // Whoever gives seconds only is not kept from trying.
+    let kept = (FOR_THE_ANSWER + FOR_THE_QUEUE).min(left / 2);
+    let time = left.saturating_sub(kept);
+    let done = tokio::time::timeout(time, step).await;
+    done.unwrap_or(Err(Failed::Late(time)))
 }
 
 impl Metrics {

@@ -16,6 +16,8 @@ use aws_types::SdkConfig;
 use larder_lambda::{Call, NotSet, Refused, post};
 use serde_json::{Value, json};
 
+use crate::FOR_THE_QUEUE;
+
 /// What is in progress is done within half a minute, mostly.
 const DELAY_SECONDS: u32 = 60;
 
@@ -23,8 +25,8 @@ const SEND_MESSAGE: Call = Call {
     service: "SQS",
     host: "sqs",
     operation: "SendMessage",
-    attempt: Duration::from_secs(3),
-    all: Duration::from_secs(8),
+    attempt: Duration::from_secs(2),
+    all: FOR_THE_QUEUE,
 };
 
 /// A client of one queue.

@@ -1,6 +1,6 @@
 //! Which distribution serves what has changed.
 
-use cdn::{Item, Served, release};
+use cdn::{Item, LookupError, Served, release};
 
 use crate::{
     App,
@@ -23,59 +23,76 @@ impl App {
         }
     }
 
-    /// The distributions that serve a bucket.
+    /// The distributions that serve a bucket: whichever have it as an origin, of which settings may allow for one alone. Where none
+    /// has, as behind a proxy, the settings say which one.
     pub(crate) async fn distributions_of(&self, bucket: &str) -> Result<Vec<Served>, Failed> {
+        let found = self.directory.of_bucket(bucket).await;
+        if let Some(id) = &self.config.distribution {
+            let mut served = match found {
+                Err(error) if error.is_retryable() => return Err(error.into()),
+                // Its id is known, whatever else cannot be looked up.
+                found => found.unwrap_or_default(),
+            };
+            served.retain(|served| served.distribution == *id);
+            if served.is_empty() {
+                served.push(Served::whole(id.clone()));
+            }
+            return Ok(served);
+        }
+        match (found, self.domain_over(bucket)) {
+            (Err(LookupError::NotFound(_)), Some(domain)) => {
+                Ok(vec![Served::whole(self.distribution_of(domain).await?)])
+            }
+            (found, _) => Ok(found?),
+        }
+    }
+
+    /// The domain that serves a bucket by the settings.
+    fn domain_over(&self, bucket: &str) -> Option<&Domain> {
         let config = &self.config;
-        let whole = |distribution| {
-            let cut = String::new();
-            vec![Served { distribution, cut }]
-        };
-        if config.releases_bucket.as_deref() == Some(bucket) {
-            return Ok(whole(self.distribution_of(&config.releases_domain).await?));
+        let is = |named: &Option<String>| named.as_deref() == Some(bucket);
+        if is(&config.releases_bucket) {
+            return Some(&config.releases_domain);
         }
-        if let Some(domain) = &config.templates_domain
-            && config.templates_bucket.as_deref() == Some(bucket)
-        {
-            return Ok(whole(self.distribution_of(domain).await?));
-        }
-        if let Some(id) = &config.distribution {
-            return Ok(whole(id.clone()));
-        }
-        Ok(self.directory.of_bucket(bucket).await?)
+        config
+            .templates_domain
+            .as_ref()
+            .filter(|_| is(&config.templates_bucket))
     }
 
-    /// Whether nobody can have cached what was there before: a version of a monitor is written once, and what a publisher notes for
-    /// itself is read by nobody else.
-    pub(crate) fn is_nobodys(&self, object: &Object) -> bool {
-        let is_new = object.change == Change::Created;
-        let is_first = is_new && release::is_immutable(&object.key, &self.config.prefix);
-        is_first || object.key.ends_with(release::PENDING)
-    }
-}
-
-/// What is to be invalidated of `distributions` because an object of theirs has changed, a change a distribution.
-pub(crate) fn changes_of(
-    object: &Object,
-    message: usize,
-    distributions: &[Served],
-) -> Result<Vec<(String, Changed)>, Failed> {
-    let served = distributions.iter().filter_map(|served| {
-        let path = object.key.strip_prefix(served.cut.as_str())?;
-        Some((served, path))
-    });
-    let change = |(served, path): (&Served, &str)| {
-        let changed = Changed {
-            message,
-            identity: object.identity.clone(),
-            items: vec![Item::of_key(path).map_err(Failed::Rejected)?],
-            at: object.at,
-            object: Some(Located {
-                bucket: object.bucket.clone(),
-                cut: served.cut.clone(),
-                key: object.key.clone(),
-            }),
+    /// What is to be invalidated of `distributions` because an object of theirs has changed, a change a distribution.
+    pub(crate) fn changes_of(
+        &self,
+        object: &Object,
+        message: usize,
+        distributions: &[Served],
+    ) -> Result<Vec<(String, Changed)>, Failed> {
+        let served = distributions.iter().filter_map(|served| {
+            let path = object.key.strip_prefix(served.cut.as_str())?;
+            (!self.is_nobodys(object.change, path)).then_some((served, path))
+        });
+        let change = |(served, path): (&Served, &str)| {
+            let changed = Changed {
+                message,
+                identity: object.identity.clone(),
+                items: vec![Item::of_key(path).map_err(Failed::Rejected)?],
+                at: object.at,
+                object: Some(Located {
+                    bucket: object.bucket.clone(),
+                    served: served.clone(),
+                    key: object.key.clone(),
+                }),
+            };
+            Ok((served.distribution.clone(), changed))
         };
-        Ok((served.distribution.clone(), changed))
-    };
-    served.map(change).collect()
+        served.map(change).collect()
+    }
+
+    /// Whether nobody can have cached what is there no more: a version of a monitor is written once, what a rule of the bucket prunes
+    /// was served no longer, and what a publisher notes for itself is read by nobody else.
+    fn is_nobodys(&self, change: Change, path: &str) -> bool {
+        let is_new = change == Change::Created;
+        let is_first = is_new && release::is_immutable(path, &self.config.prefix);
+        is_first || change == Change::Pruned || path.ends_with(release::PENDING)
+    }
 }

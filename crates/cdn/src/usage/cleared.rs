@@ -2,83 +2,163 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::Made;
+use super::{Asked, Made};
 use crate::{
     item::{Item, Kind},
     reference::fingerprint,
 };
 
+/// An invalidation that came so long after a change has cleared it, though the change is told to the second, and by another clock.
+pub const CLOCK_MARGIN: SignedDuration = SignedDuration::from_secs(2);
+
 /// What was cleared of a distribution, in order of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cleared(Vec<Once>);
 
-/// What one invalidation has cleared.
+/// An invalidation, or an attempt to have one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Once {
-    pub(super) invalidation: String,
+    pub(super) which: Which,
     pub(super) at: Timestamp,
     /// A hash of the order: of its items, and of what they were cleared because of.
     pub(super) order: u64,
-    /// Of paths and tags.
-    pub(super) hashes: HashSet<u64>,
-    pub(super) wildcards: Vec<Item>,
+    pub(super) items: Footprint,
 }
 
-/// The latest invalidation that has cleared something.
+/// What became of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The invalidation of this id.
+    Made(String),
+    /// It was about to be asked for, which was noted under this name. Whether it was is not known.
+    Asked(String),
+}
+
+impl Which {
+    /// The id, or the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Made(name) | Self::Asked(name) => name,
+        }
+    }
+}
+
+/// The latest order that had to do with something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Latest {
-    /// Its id.
-    pub invalidation: String,
-    /// A hash of its order.
+    /// What became of it.
+    pub which: Which,
+    /// When.
+    pub at: Timestamp,
+    /// A hash of it.
     pub order: u64,
 }
 
+/// The items of an invalidation, as short as they can be kept where there are thousands: a path or tag is a hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Footprint {
+    /// Of paths and tags.
+    pub(super) hashes: HashSet<u64>,
+    pub(super) wildcards: Vec<Item>,
+    /// What all of its paths begin with; none if it has none.
+    pub(super) stem: Option<String>,
+    /// Any object may bear a tag.
+    pub(super) has_tags: bool,
+}
+
+impl Footprint {
+    pub(crate) fn of(items: &[Item]) -> Self {
+        let mut footprint = Self::default();
+        for item in items {
+            match item.kind() {
+                Kind::Wildcard => {
+                    footprint.wildcards.push(item.clone());
+                    continue;
+                }
+                Kind::Tag => footprint.has_tags = true,
+                Kind::Exact => footprint.lead_to(item.as_str()),
+            }
+            footprint.hashes.insert(fingerprint(item.as_str()));
+        }
+        footprint
+    }
+
+    fn lead_to(&mut self, path: &str) {
+        let Some(stem) = &mut self.stem else {
+            self.stem = Some(path.to_owned());
+            return;
+        };
+        let same = stem.bytes().zip(path.bytes()).take_while(|(a, b)| a == b);
+        let same = same.count();
+        *stem = stem.get(..same).unwrap_or_default().to_owned();
+    }
+
+    /// Whether an item was cleared.
+    fn clears(&self, hash: u64, item: &Item) -> bool {
+        self.hashes.contains(&hash) || self.wildcards.iter().any(|wide| wide.covers(item))
+    }
+
+    /// Whether anything may have been cleared that one of the items clears.
+    pub(crate) fn touches(&self, Sought(items): &Sought<'_>) -> bool {
+        let mut items = items.iter();
+        items.any(|(hash, item)| self.has_tags || self.touches_one(*hash, item))
+    }
+
+    fn touches_one(&self, hash: u64, item: &Item) -> bool {
+        match (item.kind(), item.prefix()) {
+            (Kind::Tag, _) => true,
+            // What hashes stand for is not known any more, but for what all of it begins with.
+            (Kind::Wildcard, Some(prefix)) => {
+                let stem = self.stem.as_ref();
+                let mut wildcards = self.wildcards.iter();
+                stem.is_some_and(|stem| stem.starts_with(prefix) || prefix.starts_with(stem))
+                    || wildcards.any(|wide| wide.covers(item) || item.covers(wide))
+            }
+            _ => self.clears(hash, item),
+        }
+    }
+}
+
 /// Items that are looked for, each with its hash: made once, however many invalidations are looked through.
-pub(super) struct Sought<'a>(Vec<(u64, &'a Item)>);
+pub(crate) struct Sought<'a>(Vec<(u64, &'a Item)>);
 
 impl<'a> Sought<'a> {
-    pub(super) fn new(items: &'a [Item]) -> Self {
+    pub(crate) fn new(items: &'a [Item]) -> Self {
         let hashed = items.iter().map(|item| (fingerprint(item.as_str()), item));
         Self(hashed.collect())
     }
 }
 
 impl Once {
-    pub(super) fn new(made: &Made) -> Self {
-        let is_wide = |item: &&Item| item.kind() == Kind::Wildcard;
-        let (wildcards, others): (Vec<_>, Vec<_>) = made.items.iter().partition(is_wide);
+    pub(super) fn made(made: &Made) -> Self {
         Self {
-            invalidation: made.invalidation.clone(),
+            which: Which::Made(made.invalidation.clone()),
             at: made.at,
             order: made.order,
-            hashes: others
-                .into_iter()
-                .map(|item| fingerprint(item.as_str()))
-                .collect(),
-            wildcards: wildcards.into_iter().cloned().collect(),
+            items: Footprint::of(&made.items),
         }
     }
 
-    /// It, if it has cleared any of the items.
-    pub(super) fn if_any_of(&self, Sought(items): &Sought<'_>) -> Option<Latest> {
-        let mut items = items.iter();
-        let is_any = items.any(|(hash, item)| self.touches(*hash, item));
-        is_any.then(|| Latest {
-            invalidation: self.invalidation.clone(),
-            order: self.order,
-        })
+    pub(super) fn asked(asked: &Asked<'_>) -> Self {
+        Self {
+            which: Which::Asked(format!("asked-{:016x}-{}", asked.order, asked.at)),
+            at: asked.at,
+            order: asked.order,
+            items: Footprint::of(asked.items),
+        }
     }
 
-    /// Whether an item was cleared; of a wildcard, whether anything of it may have been.
-    fn touches(&self, hash: u64, item: &Item) -> bool {
-        let mut wildcards = self.wildcards.iter();
-        // What hashes stand for is not known any more: a wildcard may cover any of them.
-        let is_wide = item.kind() == Kind::Wildcard && !self.hashes.is_empty();
-        is_wide
-            || self.hashes.contains(&hash)
-            || wildcards.any(|wide| wide.covers(item) || item.covers(wide))
+    /// It, if it had to do with any of the items, and tells more than that the same `order` was attempted.
+    pub(super) fn before(&self, items: &Sought<'_>, order: u64) -> Option<Latest> {
+        let is_attempt = matches!(self.which, Which::Asked(_)) && self.order == order;
+        (!is_attempt && self.items.touches(items)).then(|| Latest {
+            which: self.which.clone(),
+            at: self.at,
+            order: self.order,
+        })
     }
 }
 
@@ -89,28 +169,29 @@ impl FromIterator<Once> for Cleared {
 }
 
 impl Cleared {
-    /// Whether an item was cleared after a moment. Both are known to the second: what was cleared within the same second may
-    /// have been cleared before.
+    /// Whether an item was cleared after a moment, beyond doubt: the moment is known to the second, by another clock than that of
+    /// the invalidation.
     #[must_use]
     pub fn since(&self, item: &Item, moment: Timestamp) -> bool {
         let hash = fingerprint(item.as_str());
-        let mut later = self
-            .0
-            .iter()
-            .filter(|once| once.at.as_second() > moment.as_second());
-        later.any(|once| {
-            once.hashes.contains(&hash) || once.wildcards.iter().any(|wide| wide.covers(item))
-        })
+        let is_later = |once: &&Once| once.at.duration_since(moment) > CLOCK_MARGIN;
+        let mut later = self.0.iter().filter(is_later);
+        later.any(|once| matches!(once.which, Which::Made(_)) && once.items.clears(hash, item))
     }
 
-    /// The latest invalidation that has cleared any of the items.
-    pub(super) fn latest(&self, items: &[Item]) -> Option<Latest> {
+    /// The latest order that had to do with any of the items, attempts at the same `order` aside.
+    pub(super) fn latest(&self, items: &[Item], order: u64) -> Option<Latest> {
         let sought = Sought::new(items);
-        self.0.iter().rev().find_map(|once| once.if_any_of(&sought))
+        let mut latest = self.0.iter().rev();
+        latest.find_map(|once| once.before(&sought, order))
     }
 
-    pub(super) fn add(&mut self, made: &Made) {
-        self.0.push(Once::new(made));
+    pub(super) fn add(&mut self, once: Once) {
+        self.0.push(once);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -118,61 +199,92 @@ impl Cleared {
 mod tests {
     use super::*;
 
-    fn item(text: &str) -> Item {
-        Item::parse(text).unwrap()
+    fn items(texts: &[&str]) -> Vec<Item> {
+        let parsed = texts.iter().map(|text| Item::parse(text).unwrap());
+        parsed.collect()
     }
 
-    fn made(id: &str, at: &str, items: &[&str]) -> Made {
-        Made {
+    fn made(id: &str, at: &str, texts: &[&str], order: u64) -> Once {
+        Once::made(&Made {
             distribution: "E1".to_owned(),
             invalidation: id.to_owned(),
             at: at.parse().unwrap(),
-            items: items.iter().map(|text| item(text)).collect(),
-            order: 7,
+            items: items(texts),
+            order,
             is_earlier: false,
-        }
+        })
     }
 
     #[test]
     fn what_was_cleared_after_it_changed_is_known() {
         let mut cleared = Cleared::default();
-        cleared.add(&made("I1", "2026-11-27T04:00:10.9Z", &["/a", "/b*", "#c"]));
+        let at = "2026-11-27T04:00:10.9Z";
+        cleared.add(made("I1", at, &["/a", "/b*", "#c"], 7));
+        cleared.add(Once::asked(&Asked {
+            distribution: "E1",
+            items: &items(&["/d"]),
+            order: 8,
+            at: at.parse().unwrap(),
+        }));
         for (text, moment, is_cleared) in [
-            ("/a", "2026-11-27T04:00:09Z", true),
-            ("/a", "2026-11-27T04:00:10Z", false),
+            ("/a", "2026-11-27T04:00:08Z", true),
+            ("/a", "2026-11-27T04:00:09Z", false),
             ("/a", "2026-11-27T04:00:11Z", false),
-            ("/b/c", "2026-11-27T04:00:09Z", true),
-            ("#c", "2026-11-27T04:00:09Z", true),
-            ("/c", "2026-11-27T04:00:09Z", false),
+            ("/b/c", "2026-11-27T04:00:08Z", true),
+            ("#c", "2026-11-27T04:00:08Z", true),
+            ("/c", "2026-11-27T04:00:08Z", false),
+            ("/d", "2026-11-27T04:00:08Z", false),
         ] {
             let moment = moment.parse().unwrap();
-            assert_eq!(
-                cleared.since(&item(text), moment),
-                is_cleared,
-                "{text} {moment}"
-            );
+            let item = Item::parse(text).unwrap();
+            assert_eq!(cleared.since(&item, moment), is_cleared, "{text} {moment}");
         }
     }
 
     #[test]
     fn the_latest_that_has_touched_an_item_is_known() {
         let mut cleared = Cleared::default();
-        cleared.add(&made("I1", "2026-11-27T04:00:01Z", &["/a", "/b"]));
-        cleared.add(&made("I2", "2026-11-27T04:00:02Z", &["/b/*"]));
-        cleared.add(&made("I3", "2026-11-27T04:00:03Z", &["/c"]));
-        let latest = |items: &[&str]| {
-            let items: Vec<_> = items.iter().map(|text| item(text)).collect();
-            cleared.latest(&items).map(|latest| latest.invalidation)
+        cleared.add(made("I1", "2026-11-27T04:00:01Z", &["/a", "/b"], 1));
+        cleared.add(made("I2", "2026-11-27T04:00:02Z", &["/b/*"], 2));
+        cleared.add(made("I3", "2026-11-27T04:00:03Z", &["/c", "/c/d"], 3));
+        let latest = |cleared: &Cleared, texts: &[&str]| {
+            let latest = cleared.latest(&items(texts), 0);
+            latest.map(|latest| latest.which.as_str().to_owned())
         };
-        for (items, id) in [
+        for (texts, id) in [
             (&["/a"][..], Some("I1")),
             (&["/b"], Some("I1")),
             (&["/b/x"], Some("I2")),
             (&["/a", "/c"], Some("I3")),
-            (&["/a*"], Some("I3")),
+            // All that I3 has begins with `/c`, and with I1's nothing is known.
+            (&["/b*"], Some("I2")),
+            (&["/x*"], Some("I1")),
+            (&["/c/d/*"], Some("I3")),
             (&["/x"], None),
+            (&["#x"], Some("I3")),
         ] {
-            assert_eq!(latest(items).as_deref(), id, "{items:?}");
+            assert_eq!(latest(&cleared, texts).as_deref(), id, "{texts:?}");
         }
+        cleared.add(made("I4", "2026-11-27T04:00:04Z", &["#t"], 4));
+        assert_eq!(latest(&cleared, &["/x"]).as_deref(), Some("I4"), "any path");
+    }
+
+    #[test]
+    fn an_attempt_at_something_else_came_between_and_one_at_the_same_did_not() {
+        let mut cleared = Cleared::default();
+        let items = items(&["/a"]);
+        cleared.add(made("I1", "2026-11-27T04:00:01Z", &["/a"], 1));
+        cleared.add(Once::asked(&Asked {
+            distribution: "E1",
+            items: &items,
+            order: 2,
+            at: "2026-11-27T04:00:02Z".parse().unwrap(),
+        }));
+        let of = |order| cleared.latest(&items, order).unwrap().which;
+        assert_eq!(of(2), Which::Made("I1".to_owned()));
+        let Which::Asked(name) = of(1) else {
+            panic!("the attempt was passed over");
+        };
+        assert_eq!(name, "asked-0000000000000002-2026-11-27T04:00:02Z");
     }
 }

@@ -3,7 +3,8 @@
 //! | pk | sk | attributes |
 //! |---|---|---|
 //! | `month` | `2026-11` (UTC) | `paths`: items that were billed |
-//! | a distribution's id | `2026-11-27T04:00:00.123Z#I2J0I21PCUYOIK` | `paths`; `cleared`: hashes of its paths and tags, 8 bytes each; `wildcards`; `order`: a hash of what was asked for, and because of what; `expires` |
+//! | a distribution's id | `2026-11-27T04:00:00.123Z#I2J0I21PCUYOIK` | `paths`; `cleared`: hashes of its paths and tags, 8 bytes each; `stem`: what its paths begin with; `tags`: that there are any; `wildcards`; `order`: a hash of what was asked for, and because of what; `expires` |
+//! | a distribution's id | `2026-11-27T04:00:00.123Z#asked-…` | the same of what was about to be asked for, without `paths` |
 
 use std::{collections::HashMap, time::Duration};
 
@@ -21,13 +22,15 @@ use backon::{ExponentialBuilder, Retryable as _};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    BillingMonth, Counted, Made,
-    cleared::{Cleared, Latest, Once, Sought},
+    Asked, BillingMonth, Counted, Made,
+    cleared::{Cleared, Footprint, Latest, Once, Sought, Which},
 };
 use crate::{error::told, item::Item};
 
 /// What changed may wait in a queue for two weeks at most.
 const KEPT: SignedDuration = SignedDuration::from_hours(35 * 24);
+/// What was asked for so long ago is not repeated any more.
+const ASKED: SignedDuration = SignedDuration::from_hours(24);
 /// The last one of the same items is among the first of these, mostly.
 const A_PAGE: i32 = 25;
 /// So many pages are looked through; whoever asks for what lies further back is told by its age.
@@ -84,27 +87,22 @@ impl Table {
     }
 
     fn put(&self, made: &Made) -> Result<Put, BuildError> {
-        let once = Once::new(made);
-        let hashes: Vec<u8> = once.hashes.into_iter().flat_map(u64::to_le_bytes).collect();
-        let wildcards: Vec<_> = once.wildcards.iter().map(Item::to_string).collect();
-        let expires = made.at.saturating_add(KEPT).unwrap_or(made.at);
-        let put = Put::builder()
+        let mut item = item(&made.distribution, Once::made(made), KEPT);
+        item.insert("paths".to_owned(), number(&made.billed()));
+        Put::builder()
             .table_name(&self.name)
-            .item("pk", text(&made.distribution))
-            .item("sk", text(&format!("{:.3}#{}", made.at, made.invalidation)))
-            .item("paths", number(&made.billed()))
-            .item("order", number(&once.order))
-            .item("expires", number(&expires.as_second()))
-            .condition_expression("attribute_not_exists(pk)");
-        // Neither may be empty.
-        let cleared = (!hashes.is_empty()).then(|| AttributeValue::B(Blob::new(hashes)));
-        let wildcards = (!wildcards.is_empty()).then_some(AttributeValue::Ss(wildcards));
-        let both = [("cleared", cleared), ("wildcards", wildcards)];
-        let set = both
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)));
-        set.fold(put, |put, (name, value)| put.item(name, value))
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
             .build()
+    }
+
+    pub(super) async fn asked(&self, asked: &Asked<'_>) -> Result<(), UsageError> {
+        let item = item(asked.distribution, Once::asked(asked), ASKED);
+        let put = self.client.put_item().table_name(&self.name);
+        let written = put.set_item(Some(item)).send().await;
+        written
+            .map(drop)
+            .map_err(|error| self.failed("PutItem", told(&error)))
     }
 
     fn add(&self, month: BillingMonth, items: u64) -> Result<Update, BuildError> {
@@ -145,16 +143,12 @@ impl Table {
         Ok(all.into_iter().collect())
     }
 
-    /// The latest invalidation of a distribution that has cleared any of the items.
-    pub(super) async fn latest(
-        &self,
-        distribution: &str,
-        items: &[Item],
-    ) -> Result<Option<Latest>, UsageError> {
+    /// The latest order that had to do with any of the items.
+    pub(super) async fn latest(&self, asked: &Asked<'_>) -> Result<Option<Latest>, UsageError> {
         let query = self
-            .since(distribution, Timestamp::UNIX_EPOCH)
+            .since(asked.distribution, Timestamp::UNIX_EPOCH)
             .scan_index_forward(false);
-        let sought = Sought::new(items);
+        let sought = Sought::new(asked.items);
         let mut pages = query.limit(A_PAGE).into_paginator().send();
         for _ in 0..PAGES {
             let Some(page) = pages.next().await else {
@@ -162,7 +156,7 @@ impl Table {
             };
             let page = page.map_err(|error| self.failed("Query", told(&error)))?;
             let mut latest = page.items().iter().filter_map(once);
-            if let Some(found) = latest.find_map(|once| once.if_any_of(&sought)) {
+            if let Some(found) = latest.find_map(|once| once.before(&sought, asked.order)) {
                 return Ok(Some(found));
             }
         }
@@ -190,9 +184,47 @@ impl Table {
     }
 }
 
-/// What an invalidation's item says; nothing, if it is not as it is written here.
+/// What is kept of an order, for so long.
+fn item(distribution: &str, once: Once, kept: SignedDuration) -> HashMap<String, AttributeValue> {
+    let Footprint {
+        hashes,
+        wildcards,
+        stem,
+        has_tags,
+    } = once.items;
+    let expires = once.at.saturating_add(kept).unwrap_or(once.at);
+    let name = once.which.as_str();
+    let hashes: Vec<u8> = hashes.into_iter().flat_map(u64::to_le_bytes).collect();
+    let wildcards: Vec<_> = wildcards.iter().map(Item::to_string).collect();
+    let always = [
+        ("pk", text(distribution)),
+        ("sk", text(&format!("{:.3}#{name}", once.at))),
+        ("order", number(&once.order)),
+        ("expires", number(&expires.as_second())),
+    ];
+    // None of these may be empty.
+    let perhaps = [
+        (
+            "cleared",
+            (!hashes.is_empty()).then(|| AttributeValue::B(Blob::new(hashes))),
+        ),
+        (
+            "wildcards",
+            (!wildcards.is_empty()).then_some(AttributeValue::Ss(wildcards)),
+        ),
+        ("stem", stem.as_ref().map(text)),
+        ("tags", has_tags.then_some(AttributeValue::Bool(true))),
+    ];
+    let perhaps = perhaps
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let all = always.into_iter().chain(perhaps);
+    all.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What an order's item says; nothing, if it is not as it is written here.
 fn once(item: &HashMap<String, AttributeValue>) -> Option<Once> {
-    let (at, invalidation) = item.get("sk")?.as_s().ok()?.split_once('#')?;
+    let (at, name) = item.get("sk")?.as_s().ok()?.split_once('#')?;
     let order = item
         .get("order")
         .and_then(|order| order.as_n().ok()?.parse().ok());
@@ -206,14 +238,22 @@ fn once(item: &HashMap<String, AttributeValue>) -> Option<Once> {
         .get("wildcards")
         .and_then(|wildcards| wildcards.as_ss().ok());
     let wildcards = wildcards.into_iter().flatten();
+    let stem = item.get("stem").and_then(|stem| stem.as_s().ok());
+    let name = name.to_owned();
     Some(Once {
-        invalidation: invalidation.to_owned(),
+        which: if name.starts_with("asked-") {
+            Which::Asked(name)
+        } else {
+            Which::Made(name)
+        },
         order: order.unwrap_or_default(),
         at: at.parse().ok()?,
-        hashes: hashes.map(u64::from_le_bytes).collect(),
-        wildcards: wildcards
-            .filter_map(|text| Item::parse(text).ok())
-            .collect(),
+        items: Footprint {
+            hashes: hashes.map(u64::from_le_bytes).collect(),
+            wildcards: wildcards.map(|text| Item::stored(text)).collect(),
+            stem: stem.cloned(),
+            has_tags: item.contains_key("tags"),
+        },
     })
 }
 

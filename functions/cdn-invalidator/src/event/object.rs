@@ -32,6 +32,8 @@ pub enum Change {
     Created,
     /// It was deleted.
     Deleted,
+    /// An old version of it was, or the mark that it is gone, by a rule of the bucket: what is served is the same as before.
+    Pruned,
 }
 
 impl Object {
@@ -56,6 +58,20 @@ impl Object {
             text(pointer)
                 .filter(|text| !text.is_empty())
                 .ok_or_else(|| format!("field `detail{field}` is missing"))
+        };
+        let change = match (
+            change,
+            text("/reason"),
+            text("/deletion-type"),
+            text("/object/version-id"),
+        ) {
+            (
+                Change::Deleted,
+                Some("Lifecycle Expiration"),
+                Some("Permanently Deleted"),
+                Some(_),
+            ) => Change::Pruned,
+            (change, ..) => change,
         };
         let (bucket, key) = (needed("/bucket/name")?, needed("/object/key")?);
         if bucket.len() > 63 || key.len() > MAX_KEY {

@@ -184,3 +184,24 @@ fn what_is_wrong_is_named_with_its_value() {
         assert!(error.contains(said), "{event}: {error}");
     }
 }
+
+#[test]
+fn what_a_rule_prunes_is_told_from_what_is_deleted() {
+    let change = |reason: &str, deletion: &str, version: Option<&str>| {
+        let detail = json!({ "bucket": { "name": "releases" }, "reason": reason, "deletion-type": deletion,
+            "object": { "key": "a", "version-id": version, "sequencer": "1" } });
+        let Ok(Event::Object(object)) = parse(object("Object Deleted", &detail)) else {
+            panic!("{detail}");
+        };
+        object.change
+    };
+    let (rule, gone, marked) = (
+        "Lifecycle Expiration",
+        "Permanently Deleted",
+        "Delete Marker Created",
+    );
+    assert_eq!(change(rule, gone, Some("v1")), Change::Pruned);
+    assert_eq!(change(rule, gone, None), Change::Deleted, "no versions");
+    assert_eq!(change(rule, marked, Some("v1")), Change::Deleted);
+    assert_eq!(change("DeleteObject", gone, Some("v1")), Change::Deleted);
+}

@@ -1,0 +1,150 @@
+//! What cdn-invalidator takes for a repetition, which costs nothing, and what has come back, which is cleared again.
+
+use std::time::Duration;
+
+use local_aws::cloudfront::{Distribution, Duplicates};
+use serde_json::json;
+
+use crate::{
+    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, paths, slack, version},
+    world::{ask, create},
+};
+
+#[tokio::test]
+async fn the_same_content_twice_is_one_invalidation() {
+    for duplicates in [
+        Duplicates::First,
+        Duplicates::Documented,
+        Duplicates::Observed,
+    ] {
+        let cdn = Cdn::new().await;
+        cdn.cloudfront.set_duplicates(duplicates);
+        let function = cdn.function().await;
+        let first = ask(&function, slack()).await;
+        let expected = [
+            "/binaries/slack-monitor/metadata.json",
+            "/binaries/slack-monitor/watchy-slack-monitor-latest",
+        ];
+        assert_eq!(first["paths"], json!(expected));
+        assert_eq!(
+            (&first["billable_paths"], &first["month_billable_paths"]),
+            (&json!(2), &json!(2))
+        );
+        for _ in 0..2 {
+            let again = ask(&function, slack()).await;
+            assert_eq!(
+                (&again["status"], &again["billable_paths"]),
+                (&json!("skipped"), &json!(0)),
+                "{again}"
+            );
+            assert_eq!(again["invalidation_id"], first["invalidation_id"]);
+            assert_eq!(again["month_billable_paths"], 2);
+            // The second time in an environment that knows of nothing.
+            function.fresh().await;
+        }
+        assert_eq!(cdn.cloudfront.billed(), 2);
+        let other = json!({ "monitor": "slack", "version": "2025.09.01" });
+        assert_eq!(ask(&function, other).await["month_billable_paths"], 4);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_comes_back_is_cleared_again() {
+    let cdn = Cdn::new().await;
+    for function in [
+        cdn.function().await,
+        // Without a table, as long as the environment lives.
+        create(cdn.config().env("INVALIDATIONS_TABLE", "")).await,
+    ] {
+        let before = cdn.cloudfront.billed();
+        let mut statuses = Vec::new();
+        for name in ["1", "1", "2", "1", "1", "2"] {
+            let answer = ask(&function, version(name)).await;
+            statuses.push(answer["status"].as_str().unwrap().to_owned());
+        }
+        let (new, again) = ("completed", "skipped");
+        assert_eq!(statuses, [new, again, new, new, again, new]);
+        assert_eq!(cdn.cloudfront.billed() - before, 8);
+        // Otherwise the second function would find what the first one has asked for.
+        ask(&function, paths(&["/*"])).await;
+        cdn.cloudfront.remove(DISTRIBUTION);
+        let distribution = Distribution::new(DISTRIBUTION, &cdn.bucket).alias(DOMAIN);
+        cdn.cloudfront.add(distribution.edge(cdn.edge.cache()));
+    }
+}
+
+#[tokio::test]
+async fn without_a_table_fresh_environments_find_what_came_between_in_cloudfront_itself() {
+    for duplicates in [
+        Duplicates::First,
+        Duplicates::Documented,
+        Duplicates::Observed,
+    ] {
+        let cdn = Cdn::new().await;
+        cdn.cloudfront.set_duplicates(duplicates);
+        let function = create(cdn.config().env("INVALIDATIONS_TABLE", "")).await;
+        let mut statuses = Vec::new();
+        for event in [
+            version("1"),
+            version("1"),
+            paths(&["/elsewhere"]),
+            version("1"),
+            version("2"),
+            version("1"),
+            version("1"),
+        ] {
+            // What tells an earlier invalidation from a new one is 5 s of clocks that differ.
+            if statuses.len() == 5 {
+                tokio::time::sleep(Duration::from_secs(6)).await;
+            }
+            let answer = ask(&function, event).await;
+            statuses.push(answer["status"].as_str().unwrap().to_owned());
+            function.fresh().await;
+        }
+        assert_eq!(statuses[4..6], ["completed", "completed"], "{duplicates:?}");
+        // Version 1, what is elsewhere, version 2, and version 1 again: each once.
+        let items: Vec<_> = cdn.made().iter().map(Vec::len).collect();
+        assert_eq!(items, [2, 1, 2, 2], "{duplicates:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_failed_in_between_is_not_taken_for_none() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    assert_eq!(ask(&function, version("1")).await["status"], "completed");
+    cdn.cloudfront
+        .fail_next_of("CreateInvalidation", 403, "AccessDenied", "not allowed");
+    assert_eq!(ask(&function, version("2")).await["status"], "failed");
+    function.fresh().await;
+    // What edges have in the meantime is version 2, perhaps.
+    assert_eq!(ask(&function, version("1")).await["status"], "completed");
+    assert_eq!(ask(&function, version("1")).await["status"], "skipped");
+    assert_eq!(cdn.cloudfront.billed(), 4);
+}
+
+#[tokio::test]
+async fn a_wildcard_is_repeated_for_nothing_that_lies_elsewhere() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    let wide = json!({ "domain": DOMAIN, "paths": ["/a/*"], "version": "1" });
+    assert_eq!(ask(&function, wide.clone()).await["status"], "completed");
+    ask(&function, paths(&["/b/1", "/b/2"])).await;
+    assert_eq!(ask(&function, wide.clone()).await["status"], "skipped");
+    ask(&function, paths(&["/a/1"])).await;
+    assert_eq!(ask(&function, wide).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_asked_for_again_and_not_billed_again() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    cdn.cloudfront
+        .fail_after_next_of("CreateInvalidation", 503, "ServiceUnavailable", "gone");
+    let answer = ask(&function, slack()).await;
+    assert_eq!(answer["status"], "completed", "{answer}");
+    assert_eq!(
+        (cdn.cloudfront.billed(), &answer["billable_paths"]),
+        (2, &json!(2))
+    );
+}
