@@ -203,6 +203,9 @@ pub(crate) struct Clearing {
     /// The domain that the distribution serves, if it is not the URL's.
     #[arg(long)]
     pub(crate) domain: Option<String>,
+    /// Ask for so many wildcards at most: as many as the function may have in progress (its `MAX_WILDCARDS`).
+    #[arg(long, default_value_t = 13, value_name = "N", value_parser = clap::value_parser!(u8).range(..=15))]
+    pub(crate) wildcards: u8,
     /// Wait for it to be completed, for so long at most.
     #[arg(long, default_value_t = 0, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=840))]
     pub(crate) wait: u64,

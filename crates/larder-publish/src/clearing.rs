@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
-use cdn::{Item, Known, OUR_WILDCARDS, Price, Room, Standing, plan};
+use cdn::{Item, Known, Price, Room, Standing, plan};
 use larder_lambda::milliseconds;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub(crate) struct Order<'a> {
     pub(crate) known: Known<'a>,
     /// Because of what. The same because of the same is one invalidation, however often it is ordered.
     pub(crate) content: &'a str,
+    /// Whether this run has changed any of it.
+    pub(crate) is_new: bool,
     /// How long it is waited for.
     pub(crate) wait: Duration,
 }
@@ -69,16 +71,23 @@ pub(crate) struct Told<'a> {
 }
 
 impl Way {
-    /// As the arguments say, for orders that wait for so long: by the function, if one is named; directly otherwise. Connects to
-    /// nothing yet.
-    pub(crate) fn of(config: &SdkConfig, told: Told<'_>, wait: Duration) -> anyhow::Result<Self> {
+    /// As the arguments say, for orders that wait for so long, and ask for so many wildcards at most: by the function, if one is named;
+    /// directly otherwise. Connects to nothing yet.
+    pub(crate) fn of(
+        config: &SdkConfig,
+        told: Told<'_>,
+        (wait, wildcards): (Duration, usize),
+    ) -> anyhow::Result<Self> {
+        let direct = |which| Self::Direct(Direct::new(config, which, wildcards));
         if let Some(id) = told.distribution {
-            return Ok(Self::Direct(Direct::new(config, Which::Id(id.to_owned()))));
+            return Ok(direct(Which::Id(id.to_owned())));
         }
         let domain = told.domain.context("whose caches are to be cleared is not known: give --domain, --distribution or --no-invalidate")?;
         Ok(match told.function {
-            Some(function) => Self::Function(Function::new(config, (function, domain), wait)?),
-            None => Self::Direct(Direct::new(config, Which::Domain(domain.to_owned()))),
+            Some(function) => {
+                Self::Function(Function::new(config, (function, domain, wildcards), wait)?)
+            }
+            None => direct(Which::Domain(domain.to_owned())),
         })
     }
 
@@ -105,10 +114,15 @@ impl Way {
 
     /// What would be ordered, and what it costs at most.
     pub(crate) fn rehearse(&self, order: &Order<'_>) -> Answer {
-        if matches!(self, Self::Nobody) || order.changed.is_empty() {
+        let wildcards = match self {
+            Self::Function(function) => function.wildcards(),
+            Self::Direct(direct) => direct.wildcards(),
+            Self::Nobody => return Answer::default(),
+        };
+        if order.changed.is_empty() {
             return Answer::default();
         }
-        match order.planned() {
+        match order.planned(wildcards) {
             Ok(paths) => {
                 let items = u64::try_from(paths.len()).unwrap_or(u64::MAX);
                 Answer {
@@ -130,9 +144,9 @@ impl Way {
 
 impl Order<'_> {
     /// The items that clear what changed and nothing else.
-    fn planned(&self) -> Result<Vec<String>, cdn::NoRoom> {
+    fn planned(&self, wildcards: usize) -> Result<Vec<String>, cdn::NoRoom> {
         let room = Room {
-            wildcards: OUR_WILDCARDS,
+            wildcards,
             ..Room::ALL
         };
         let plan = plan(self.changed, self.known, Price::FREE, room)?;
@@ -216,10 +230,11 @@ mod tests {
             changed: &items,
             known: Known::Nothing,
             content: "",
+            is_new: true,
             wait: Duration::ZERO,
         };
         assert_eq!(Way::Nobody.rehearse(&order), Answer::default());
-        let function = Way::Function(Function::of("f", "example.com"));
+        let function = Way::Function(Function::of("f", "example.com", 13));
         let answer = function.rehearse(&order);
         assert_eq!(answer.paths, ["/a", "/b"]);
         assert!((answer.estimated_cost_usd - 0.01).abs() < 1e-9);

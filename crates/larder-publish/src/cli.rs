@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use cdn::{Item, Known, Standing};
+use cdn::{Item, Known, MAX_WILDCARDS, Standing};
 use jiff::Timestamp;
 use larder_lambda::milliseconds;
 use serde::Serialize;
@@ -123,13 +123,15 @@ async fn by_hand(arguments: &Invalidate) -> anyhow::Result<Answer> {
         distribution: arguments.distribution.as_deref(),
         domain: arguments.domain.as_deref(),
     };
-    let way = Way::of(&config, told, wait)?;
-    let now = || Timestamp::now().to_string();
+    let way = Way::of(&config, told, (wait, MAX_WILDCARDS))?;
+    // In characters that the function takes for a version.
+    let now = || Timestamp::now().strftime("%Y%m%dT%H%M%S.%9fZ").to_string();
     let content = arguments.version.clone().unwrap_or_else(now);
     let order = Order {
         changed: &items,
         known: Known::Nothing,
         content: &content,
+        is_new: false,
         wait,
     };
     // The answer is all there is to say in the end.
@@ -156,7 +158,7 @@ fn items(paths: &[String]) -> anyhow::Result<Vec<Item>> {
 
 async fn standing(arguments: &Status) -> anyhow::Result<Answer> {
     let which = Which::Id(arguments.distribution.clone());
-    let direct = Direct::new(&config().await?, which);
+    let direct = Direct::new(&config().await?, which, MAX_WILDCARDS);
     let _step = Progress::new().step("how it stands");
     direct.status(&arguments.invalidation).await
 }

@@ -125,10 +125,15 @@ async fn finish(
     let items = items.iter().map(|key| Item::of_key(key));
     let items: Vec<_> = items.collect::<Result<_, _>>()?;
     let sha256 = digest::sha256(metadata);
+    // Who writes `latest` anew under the same metadata has changed something, too.
+    let latest = session.store.find(&release.latest()).await?;
+    let latest = latest.map(|found| found.identity).unwrap_or_default();
+    let content = digest::sha256(format!("{sha256} {latest}").as_bytes());
     let order = Order {
         changed: &items,
         known: Known::Nothing,
-        content: &sha256,
+        content: &content,
+        is_new: !report.uploaded.is_empty(),
         wait: session.wait,
     };
     report.invalidation = session.clear(&order).await;

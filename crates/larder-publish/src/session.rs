@@ -120,5 +120,6 @@ fn way(config: &SdkConfig, clearing: &Clearing, url: Option<&Url>) -> anyhow::Re
         distribution: clearing.distribution.as_deref(),
         domain: clearing.domain.as_deref().or(host),
     };
-    Way::of(config, told, Duration::from_secs(clearing.wait))
+    let (wait, wildcards) = (Duration::from_secs(clearing.wait), clearing.wildcards);
+    Way::of(config, told, (wait, wildcards.into()))
 }

@@ -82,6 +82,15 @@ pub enum Content<'a> {
     File(&'a Path),
 }
 
+/// An object that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// How many bytes it has.
+    pub size: u64,
+    /// Its `ETag`.
+    pub etag: String,
+}
+
 /// The bucket could not be asked, or has refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -140,8 +149,12 @@ impl Store {
         &self.bucket
     }
 
-    /// Writes an object, and returns how many bytes it has.
-    pub async fn put(&self, object: &Object<'_>, content: Content<'_>) -> Result<u64, StoreError> {
+    /// Writes an object.
+    pub async fn put(
+        &self,
+        object: &Object<'_>,
+        content: Content<'_>,
+    ) -> Result<Written, StoreError> {
         let (body, size) = body(content).await?;
         let put = self
             .client
@@ -160,7 +173,10 @@ impl Store {
         let longer = aws_sdk_s3::config::Config::builder().timeout_config(timeouts(size));
         let sent = put.customize().config_override(longer).send().await;
         match sent {
-            Ok(_) => Ok(size),
+            Ok(put) => Ok(Written {
+                size,
+                etag: put.e_tag.unwrap_or_default(),
+            }),
             Err(error) if matches!(status(&error), Some(409 | 412)) => {
                 Err(StoreError::Changed(object.key.to_owned()))
             }
@@ -194,13 +210,18 @@ impl Store {
             .map_err(|error| self.refused("CopyObject", object.key, &error))
     }
 
-    /// Removes an object; one that is not there is no error.
-    pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
+    /// Removes an object, of that `ETag` if one is given; one that is not there is no error.
+    pub(crate) async fn delete(&self, key: &str, etag: Option<&str>) -> Result<(), StoreError> {
         let delete = self.client.delete_object().bucket(&self.bucket).key(key);
-        let deleted = delete.send().await;
-        deleted
-            .map(drop)
-            .map_err(|error| self.refused("DeleteObject", key, &error))
+        let deleted = delete.set_if_match(etag.map(str::to_owned)).send().await;
+        match deleted {
+            Ok(_) => Ok(()),
+            Err(error) if etag.is_some() && status(&error) == Some(404) => Ok(()),
+            Err(error) if matches!(status(&error), Some(409 | 412)) => {
+                Err(StoreError::Changed(key.to_owned()))
+            }
+            Err(error) => Err(self.refused("DeleteObject", key, &error)),
+        }
     }
 
     fn refused<E>(

@@ -61,6 +61,7 @@ pub(crate) async fn publish(arguments: &Templates, session: &Session) -> anyhow:
 
     let found = found(under, session).await?;
     let mut journal = changes.journal();
+    let mut noted = found.etag;
     if let Some(earlier) = found.earlier.clone() {
         session.progress.note(&format!(
             "          an earlier run has left {} objects to be cleared",
@@ -70,7 +71,7 @@ pub(crate) async fn publish(arguments: &Templates, session: &Session) -> anyhow:
     }
     let is_noted = !matches!(session.way, Way::Nobody) && !journal.changed.is_empty();
     if is_noted && !session.manner.dry_run && found.earlier.as_ref() != Some(&journal) {
-        note(&journal, (under, found.etag.as_deref()), &session.store).await?;
+        noted = Some(note(&journal, (under, noted.as_deref()), &session.store).await?);
     }
     let mut report = upload(arguments, &changes, session).await?;
 
@@ -80,11 +81,17 @@ pub(crate) async fn publish(arguments: &Templates, session: &Session) -> anyhow:
         changed: &items,
         known: Known::Listed(&known),
         content: &content,
+        is_new: !changes.changed.is_empty() || !changes.gone.is_empty(),
         wait: session.wait,
     };
     report.invalidation = session.clear(&order).await;
     if is_noted && !session.manner.dry_run && report.invalidation.is_well() {
-        session.store.delete(&journal::key(under)).await?;
+        let key = journal::key(under);
+        match session.store.delete(&key, noted.as_deref()).await {
+            // What another run has noted since is for it to clear.
+            Ok(()) | Err(StoreError::Changed(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     report.verified = session.verify(&changes.wanted(&journal)?).await;
     report.published = json!({
@@ -244,11 +251,12 @@ async fn found(under: &str, session: &Session) -> anyhow::Result<Found> {
     })
 }
 
+/// Writes the note, and returns its `ETag`.
 async fn note(
     journal: &Journal,
     (under, etag): (&str, Option<&str>),
     store: &Store,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<String> {
     let key = journal::key(under);
     let object = Object {
         only_if: etag.map_or(OnlyIf::Nothing, OnlyIf::Same),
@@ -256,7 +264,7 @@ async fn note(
     };
     let bytes = serde_json::to_vec(journal)?;
     match store.put(&object, Content::Bytes(bytes)).await {
-        Ok(_) => Ok(()),
+        Ok(written) => Ok(written.etag),
         Err(StoreError::Changed(_)) => anyhow::bail!(
             "another run is publishing to {under}: run this again once it is done; if it has died, it has left {key}, which is taken over"
         ),
@@ -294,7 +302,10 @@ async fn upload(
         step.tell(&format!("{done} of {count}, {key}"));
     }
     // Afterwards: a page that is gone may be named by one that was changed.
-    let deletes = changes.gone.iter().map(|key| session.store.delete(key));
+    let deletes = changes
+        .gone
+        .iter()
+        .map(|key| session.store.delete(key, None));
     let deletes = stream::iter(deletes).buffer_unordered(AT_A_TIME);
     deletes.try_collect::<()>().await?;
     let removed = changes.gone.len();

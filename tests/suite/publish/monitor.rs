@@ -154,8 +154,13 @@ async fn a_new_version_clears_what_changed_and_a_run_that_died_is_gone_on_with()
         for key in gone {
             desk.delete(key).await;
         }
+        // S3 tells of a second in which an object was written.
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        let before = desk.cloudfront.billed();
         let again = desk.monitor("1.1", &direct).await.json();
         assert_eq!(uploaded(&again), written);
+        let billed = if written.is_empty() { 0 } else { 2 };
+        assert_eq!(desk.cloudfront.billed() - before, billed, "{written:?}");
     }
     let billed = desk.cloudfront.billed();
     desk.monitor("1.1", &direct).await.json();
@@ -316,4 +321,13 @@ async fn the_function_itself_clears_it_and_asked_again_nothing_more() {
     let again = publish().await;
     assert_eq!(again["invalidation"]["status"], "skipped");
     assert_eq!(desk.cloudfront.billed(), 2);
+
+    // By hand, each time anew.
+    let by_hand = [&["invalidate", "--json"], &BY_FUNCTION[..], &["/a", "/b*"]].concat();
+    for billed in [4, 6] {
+        let lambda = [("AWS_ENDPOINT_URL_LAMBDA", lambda.as_str())];
+        let cleared = desk.run_with(&by_hand, &lambda).await.json();
+        assert_eq!(strings(&cleared["paths"]), ["/a", "/b*"]);
+        assert_eq!(desk.cloudfront.billed(), billed);
+    }
 }

@@ -137,6 +137,79 @@ async fn what_a_run_that_died_has_left_is_cleared_by_the_next() {
 }
 
 #[tokio::test]
+async fn what_is_changed_back_after_a_run_that_died_is_cleared_again() {
+    let desk = Desk::with_templates().await;
+    let function = ["--function", "cdn-invalidator", "--domain", DOMAIN];
+    desk.templates(&function).await.json();
+    // Whether caches were told is not known each time.
+    desk.has_function_answer(500, &[], json!({}));
+    for text in ["one", "two", "one"] {
+        desk.write("folder/slack/1.yaml", text);
+        desk.templates(&function).await.json();
+    }
+    let mut versions: Vec<_> = desk
+        .events()
+        .iter()
+        .map(|event| event["version"].clone())
+        .collect();
+    // Each run asks several times.
+    versions.dedup();
+    let [first, second, third] = versions.as_slice() else {
+        panic!("{versions:?}");
+    };
+    assert!(first != second && second != third && first != third);
+}
+
+#[tokio::test]
+async fn a_note_that_another_run_has_written_since_is_left_to_it() {
+    let desk = Desk::with_templates().await;
+    let function = ["--function", "cdn-invalidator", "--domain", DOMAIN];
+    desk.templates(&function).await.json();
+    desk.write("folder/slack/1.yaml", "changed");
+    let others = json!({ "began": "2026-11-27T04:00:00Z", "changed": { key("slack/2.yaml"): null }, "new": [] });
+    // It takes the run two seconds to ask the function, which is when the other one comes.
+    let function = &function;
+    let ran = async { desk.templates(function).await.json() };
+    let other = async {
+        while !desk.objects().await.contains_key(JOURNAL) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        desk.put(JOURNAL, others.to_string().as_bytes()).await;
+    };
+    let (ran, ()) = tokio::join!(ran, other);
+    assert_eq!(ran["invalidation"]["status"], "submitted");
+    let left: Value = serde_json::from_slice(&desk.get(JOURNAL).await).unwrap();
+    assert_eq!(left, others);
+}
+
+#[tokio::test]
+async fn no_more_wildcards_are_asked_for_than_the_function_may_have() {
+    let desk = Desk::with_templates().await;
+    for folder in ["a", "b", "c"] {
+        for n in 0..3 {
+            desk.write(&format!("folder/{folder}/{n}.yaml"), "old");
+        }
+    }
+    let with = async |more: &[&str]| {
+        let function = ["--function", "cdn-invalidator", "--domain", DOMAIN];
+        desk.templates(&[&function[..], more].concat()).await.json()
+    };
+    with(&[]).await;
+    for folder in ["a", "b", "c"] {
+        for n in 0..3 {
+            desk.write(&format!("folder/{folder}/{n}.yaml"), "new");
+        }
+    }
+    let few = with(&["--wildcards", "1", "--dry-run"]).await;
+    let count = |report: &Value| {
+        let paths = strings(&report["invalidation"]["paths"]);
+        let wide = paths.iter().filter(|path| path.ends_with('*')).count();
+        (paths.len(), wide)
+    };
+    assert_eq!((count(&few), count(&with(&[]).await)), ((7, 1), (3, 3)));
+}
+
+#[tokio::test]
 async fn what_is_gone_is_removed_where_that_is_wanted() {
     let desk = Desk::with_templates().await;
     let direct = ["--distribution", DISTRIBUTION];

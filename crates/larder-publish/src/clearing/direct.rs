@@ -2,10 +2,7 @@
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
-use cdn::{
-    CloudFront, ErrorKind, FREE_ITEMS, Invalidation, Invalidator, Item, OUR_WILDCARDS, Usage,
-    by_alias,
-};
+use cdn::{CloudFront, ErrorKind, FREE_ITEMS, Invalidation, Invalidator, Item, Usage, by_alias};
 
 use super::{Answer, Order};
 
@@ -27,14 +24,18 @@ pub(crate) enum Which {
 
 impl Direct {
     /// With the credentials and the endpoint of `config`. Connects to nothing yet.
-    pub(crate) fn new(config: &SdkConfig, which: Which) -> Self {
+    pub(crate) fn new(config: &SdkConfig, which: Which, wildcards: usize) -> Self {
         let invalidator = Invalidator {
             cloudfront: CloudFront::new(config),
             usage: Usage::new(None),
-            max_wildcards: OUR_WILDCARDS,
+            max_wildcards: wildcards,
             free: FREE_ITEMS,
         };
         Self { invalidator, which }
+    }
+
+    pub(super) fn wildcards(&self) -> usize {
+        self.invalidator.max_wildcards
     }
 
     pub(super) async fn clear(&self, order: &Order<'_>) -> anyhow::Result<Answer> {

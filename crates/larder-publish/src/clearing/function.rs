@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::{
     client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
 };
 use aws_types::SdkConfig;
-use jiff::Timestamp;
+use cdn::CLOCK_MARGIN;
 use larder_lambda::{Call, NotSet, Refused, post};
 use serde_json::{Value, json};
 
@@ -19,6 +19,11 @@ use super::{Answer, Order};
 
 /// A cold start, the look-up of a distribution, and `CloudFront` at a peak; waiting comes on top.
 const WORK: Duration = Duration::from_mins(1);
+/// What is cleared more than [`CLOCK_MARGIN`] after it was uploaded is not cleared again, and not billed again, when the bucket's
+/// events reach the function.
+const SETTLED: Duration = CLOCK_MARGIN
+    .unsigned_abs()
+    .saturating_add(Duration::from_millis(200));
 /// How much of a function's words is told.
 const SHOWN: usize = 500;
 
@@ -27,6 +32,7 @@ const SHOWN: usize = 500;
 pub(crate) struct Function {
     name: String,
     domain: String,
+    wildcards: usize,
     invoke: Option<Operation<Asked, Answered, Refused>>,
 }
 
@@ -45,7 +51,7 @@ impl Function {
     /// With the credentials and the endpoint of `config`, for orders that wait for so long. Connects to nothing yet.
     pub(crate) fn new(
         config: &SdkConfig,
-        (name, domain): (&str, &str),
+        (name, domain, wildcards): (&str, &str, usize),
         wait: Duration,
     ) -> Result<Self, NotSet> {
         let region = config.region().ok_or(NotSet("AWS_REGION"))?;
@@ -60,28 +66,37 @@ impl Function {
         let invoke = invoke.operation((config, region.as_ref()), request, answer)?;
         Ok(Self {
             invoke: Some(invoke),
-            ..Self::of(name, domain)
+            ..Self::of(name, domain, wildcards)
         })
     }
 
     /// One that cannot be reached.
-    pub(super) fn of(name: &str, domain: &str) -> Self {
+    pub(super) fn of(name: &str, domain: &str, wildcards: usize) -> Self {
         Self {
             name: name.to_owned(),
             domain: domain.to_owned(),
+            wildcards,
             invoke: None,
         }
     }
 
+    pub(super) fn wildcards(&self) -> usize {
+        self.wildcards
+    }
+
     pub(super) async fn clear(&self, order: &Order<'_>) -> anyhow::Result<Answer> {
         let name = &self.name;
-        let paths = order.planned().context("too much has changed")?;
+        let paths = order
+            .planned(self.wildcards)
+            .context("too much has changed")?;
         let mut event = json!({ "domain": self.domain, "paths": paths, "version": order.content });
         if let (Value::Object(event), false) = (&mut event, order.wait.is_zero()) {
             event.insert("wait".to_owned(), json!(true));
         }
         let invoke = self.invoke.as_ref().context("it cannot be reached")?;
-        tokio::time::sleep(until_the_next_second()).await;
+        if order.is_new {
+            tokio::time::sleep(SETTLED).await;
+        }
         let answered = invoke.invoke(Asked(name.clone(), event.to_string())).await;
         let Answered { is_error, payload } =
             answered.with_context(|| format!("the function {name} cannot be invoked"))?;
@@ -92,13 +107,6 @@ impl Function {
         answer
             .with_context(|| format!("the answer of the function {name} is none of an invalidator"))
     }
-}
-
-/// S3 tells of uploads to the second. What is cleared in a later second than it was uploaded in is not cleared again, and not billed
-/// again, when the bucket's events reach the function.
-fn until_the_next_second() -> Duration {
-    let nanos = Timestamp::now().subsec_nanosecond().unsigned_abs();
-    Duration::from_secs(1).saturating_sub(Duration::from_nanos(nanos.into()))
 }
 
 /// What a function says of its failure.

@@ -166,7 +166,7 @@ impl Place<'_> {
         let packed = packed.as_ref().map(NamedTempFile::path);
         let path = packed.unwrap_or(&program.path);
         match store.put(&object, Content::File(path)).await {
-            Ok(bytes) => Ok(Placed::Uploaded(bytes)),
+            Ok(written) => Ok(Placed::Uploaded(written.size)),
             // By another run; or by this one, whose answer was lost and which tried again.
             Err(StoreError::Changed(key)) => {
                 let is_there = self.is_there(store).await?;
@@ -194,6 +194,7 @@ impl Place<'_> {
             size,
             sha256,
             compression,
+            ..
         } = &found;
         let is_same = match sha256 {
             Some(sha256) => *sha256 == build.sha256,

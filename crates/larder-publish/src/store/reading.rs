@@ -17,6 +17,8 @@ pub(crate) struct Found {
     pub(crate) size: u64,
     pub(crate) sha256: Option<String>,
     pub(crate) compression: Compression,
+    /// Tells it from what was there before, and from the same once it is written anew.
+    pub(crate) identity: String,
 }
 
 /// An object in a listing.
@@ -47,7 +49,10 @@ impl Store {
             Some(GZIP) => Compression::Gzip,
             _ => Compression::None,
         };
+        let modified = found.last_modified();
+        let modified = modified.map_or(0, aws_sdk_s3::primitives::DateTime::secs);
         Ok(Some(Found {
+            identity: format!("{} {modified}", found.e_tag().unwrap_or_default()),
             size: unsigned(found.content_length()),
             sha256: of(SHA256),
             compression,

@@ -14,7 +14,7 @@ pub(super) const MAX_BYTES: usize = 256 << 20;
 /// What still has to be cleared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Journal {
-    /// When the first run began that has left it. What is changed back and forth is cleared each time.
+    /// When the run began that has changed any of it last. What is changed back and forth is cleared each time.
     pub(super) began: Timestamp,
     /// Keys of objects that changed, with their new SHA-256; null for one that was removed.
     pub(super) changed: BTreeMap<String, Option<String>>,
@@ -30,7 +30,10 @@ pub(super) fn key(under: &str) -> String {
 impl Journal {
     /// Adds what a run that died has left.
     pub(super) fn take_over(&mut self, earlier: Self) {
-        self.began = earlier.began;
+        if self.changed.is_empty() {
+            // What is ordered is what was ordered then, if it was.
+            self.began = earlier.began;
+        }
         for (key, sha256) in earlier.changed {
             self.changed.entry(key).or_insert(sha256);
         }
@@ -75,14 +78,15 @@ mod tests {
     #[test]
     fn what_a_run_that_died_has_left_is_added() {
         let mut now = journal(&[("a", Some("2")), ("n", Some("2"))], &["m"]);
+        now.began = Timestamp::MAX;
         now.take_over(journal(&[("a", Some("1")), ("b", None)], &["n", "o"]));
-        assert_eq!(
-            now,
-            journal(
-                &[("a", Some("2")), ("b", None), ("n", Some("2"))],
-                &["m", "o"]
-            )
+        let mut expected = journal(
+            &[("a", Some("2")), ("b", None), ("n", Some("2"))],
+            &["m", "o"],
         );
+        expected.began = Timestamp::MAX;
+        assert_eq!(now, expected);
+        assert_eq!(now.began, Timestamp::MAX, "it has changed something itself");
         let mut nothing = Journal::default();
         nothing.take_over(now.clone());
         assert_eq!(nothing.content(), now.content(), "asked for once");

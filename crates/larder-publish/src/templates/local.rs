@@ -171,9 +171,9 @@ pub(super) fn unnameable(key: &str) -> Option<String> {
             "has a key longer than the {LONGEST_KEY} bytes that S3 takes"
         ));
     }
-    Item::of_key(key)
-        .err()
-        .map(|rejected| rejected.reason.to_string())
+    // As the function reads it, who is told of it by its path.
+    let item = Item::of_key(key).and_then(|item| Item::parse(item.as_str()));
+    item.err().map(|rejected| rejected.reason.to_string())
 }
 
 /// What a file is, by the end of its name.
@@ -256,12 +256,15 @@ mod tests {
         symlink("nowhere", dir.path().join("dangling")).unwrap();
         symlink("..", dir.path().join("sub/loop")).unwrap();
         std::fs::write(dir.path().join("a*.yaml"), "").unwrap();
+        std::fs::create_dir(dir.path().join("a,")).unwrap();
+        std::fs::write(dir.path().join("a,/b"), "").unwrap();
         let told = walk(dir.path(), UNDER).unwrap_err().to_string();
         for said in [
             "out is a link out of the folder",
             "dangling is a link to nothing",
             "sub/loop is a link to a folder",
             "a*.yaml has a literal `*`",
+            "a,/b looks like several paths",
         ] {
             assert!(told.contains(said), "{said}: {told}");
         }
