@@ -183,6 +183,7 @@ impl Bench {
             distribution: DISTRIBUTION.to_owned(),
             invalidation: format!("I{round}"),
             at: asked.at,
+            asked: asked.at,
             items: items.to_vec(),
             order: asked.order,
             is_earlier: false,

@@ -7,7 +7,7 @@ use local_aws::event_source::Batching;
 use serde_json::{Value, json};
 
 use crate::{
-    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, batch, object_event, version},
+    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, batch, batch_of, object_event, version},
     world::{ask, create},
 };
 
@@ -259,6 +259,12 @@ async fn what_was_put_off_is_no_repetition_of_what_comes_back() {
     assert_eq!(late["invalidations"][0]["status"], "completed");
     let again = ask(&function, batch(&[("m", version("1").to_string())])).await;
     assert_eq!(again["invalidations"][0]["status"], "skipped", "told twice");
+    // Told twice among others, or after the bucket's own events: whatever was cleared since it was sent has cleared it.
+    let earlier = jiff::Timestamp::now() - Duration::from_secs(5);
+    let event = object_event(&cdn.bucket, "other", &earlier.to_string()).to_string();
+    let bodies = [("m", version("1").to_string()), ("e", event)];
+    let again = ask(&function, batch_of(earlier, &bodies)).await;
+    assert_eq!(again["invalidations"][0]["paths"], json!(["/other"]));
     assert_eq!(ask(&function, version("1")).await["status"], "completed");
 }
 
@@ -285,4 +291,23 @@ async fn once_paths_are_paid_few_of_a_folder_are_weighed_against_what_else_is_th
     let [first, last] = [0, 299].map(|n| format!("customer-templates/large/{n:04}.yaml"));
     let paths = json!([format!("/{first}"), format!("/{last}")]);
     assert_eq!(changed(vec![first, last]).await, paths);
+}
+
+#[tokio::test]
+async fn a_wildcard_without_room_keeps_no_path_waiting() {
+    let cdn = Cdn::new().await;
+    let function = create(cdn.config().env("MAX_WILDCARDS", "1")).await;
+    cdn.cloudfront.set_delay(Duration::from_hours(1));
+    let wide = |folder: &str| json!({ "domain": DOMAIN, "paths": [format!("/{folder}/*")] });
+    assert_eq!(ask(&function, wide("busy")).await["status"], "submitted");
+    let event = |key: &str| object_event(&cdn.bucket, key, "2026-11-27T04:00:00Z").to_string();
+    let bodies = [
+        ("1", event("a")),
+        ("2", event("b")),
+        ("wide", wide("more").to_string()),
+        ("4", event("c")),
+    ];
+    assert_eq!(failures(&ask(&function, batch(&bodies)).await), ["wide"]);
+    let items: Vec<_> = cdn.made().into_iter().skip(1).flatten().collect();
+    assert_eq!(items, ["/a", "/b", "/c"]);
 }

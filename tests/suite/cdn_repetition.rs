@@ -148,3 +148,42 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_not_billed_again() {
         (2, &json!(2))
     );
 }
+
+#[tokio::test]
+async fn what_others_have_cleared_since_is_seen_whatever_the_count_knows() {
+    let cdn = Cdn::new().await;
+    let alone = || create(cdn.config().env("INVALIDATIONS_TABLE", ""));
+    // Two environments that know of nothing but their own, and one with the table.
+    for ours in [alone().await, cdn.function().await] {
+        let others = alone().await;
+        let made = cdn.made().len();
+        assert_eq!(ask(&ours, version("1")).await["status"], "completed");
+        assert_eq!(ask(&others, paths(&["/x"])).await["status"], "completed");
+        assert_eq!(ask(&ours, version("1")).await["status"], "skipped");
+        assert_eq!(ask(&others, version("2")).await["status"], "completed");
+        assert_eq!(ask(&ours, version("1")).await["status"], "completed");
+        assert_eq!(ask(&ours, version("1")).await["status"], "skipped");
+        assert_eq!(cdn.made().len() - made, 4);
+        // Otherwise the second round would find what the first one has asked for.
+        cdn.cloudfront.remove(DISTRIBUTION);
+        let distribution = Distribution::new(DISTRIBUTION, &cdn.bucket).alias(DOMAIN);
+        cdn.cloudfront.add(distribution.edge(cdn.edge.cache()));
+    }
+}
+
+#[tokio::test]
+async fn a_version_for_which_there_was_no_room_came_in_between() {
+    let cdn = Cdn::new().await;
+    let config = cdn.config().env("TEMPLATES_DOMAIN", DOMAIN);
+    let function = create(config.env("MAX_WILDCARDS", "1")).await;
+    let templates = |version: &str| json!({ "templates": true, "version": version });
+    assert_eq!(ask(&function, templates("1")).await["status"], "completed");
+    cdn.cloudfront.set_delay(Duration::from_secs(2));
+    let busy = ask(&function, paths(&["/elsewhere/*"])).await;
+    assert_eq!(busy["status"], "submitted");
+    assert_eq!(ask(&function, templates("2")).await["status"], "failed");
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    cdn.cloudfront.set_delay(Duration::ZERO);
+    assert_eq!(ask(&function, templates("1")).await["status"], "completed");
+    assert_eq!(ask(&function, templates("1")).await["status"], "skipped");
+}

@@ -221,6 +221,20 @@ async fn a_bucket_behind_something_else_is_the_settings_domains() {
         (&answer["distribution_id"], &answer["paths"]),
         (&json!(DISTRIBUTION), &json!(["/a"]))
     );
+    // Another one that has the bucket does not stand for that one.
+    let preview = Distribution::new(OTHER, &cdn.bucket);
+    cdn.cloudfront
+        .add(preview.alias("preview.example.com").staging());
+    named.fresh().await;
+    let answer = ask(&named, object_event(&cdn.bucket, "b", AT)).await;
+    assert_eq!(
+        (
+            &answer["distribution_id"],
+            &answer["others"][0]["distribution_id"]
+        ),
+        (&json!(OTHER), &json!(DISTRIBUTION))
+    );
+    cdn.cloudfront.remove(OTHER);
     let unnamed = cdn.function().await;
     let (kind, _) = refused(&unnamed, object_event(&cdn.bucket, "a", AT)).await;
     assert_eq!(kind, "NotFound");
@@ -260,6 +274,17 @@ async fn a_service_that_never_answers_ends_as_an_answer_and_not_as_a_timeout() {
     );
     let status = json!({ "status": { "distribution_id": DISTRIBUTION, "invalidation_id": "I1" } });
     assert_eq!(ask(&function, status).await["status"], "failed");
+    // The same where nothing has to be looked up.
+    let known = create(config.env("DISTRIBUTION_ID", DISTRIBUTION)).await;
+    let answer = ask(&known, slack()).await;
+    assert!(
+        answer["status"] == "submitted"
+            && answer["error"]
+                .as_str()
+                .unwrap()
+                .contains("not done within"),
+        "{answer}"
+    );
     let event = object_event(&cdn.bucket, "a", AT).to_string();
     let direct = paths(&["/a"]).to_string();
     let answer = ask(&function, batch(&[("1", event), ("2", direct)])).await;

@@ -160,10 +160,16 @@ pub(crate) fn object_event(bucket: &str, key: &str, time: &str) -> Value {
             "object": { "key": key, "size": 1, "etag": "b57f9512698f4b09e608f4f2a65852e5", "sequencer": "0062E99A88DC407460" } } })
 }
 
-/// Messages of a queue, each with its id.
+/// Messages of a queue, each with its id, sent just now.
 pub(crate) fn batch(bodies: &[(&str, String)]) -> Value {
+    batch_of(jiff::Timestamp::now(), bodies)
+}
+
+/// The same, sent then.
+pub(crate) fn batch_of(sent: jiff::Timestamp, bodies: &[(&str, String)]) -> Value {
+    let sent = sent.as_millisecond().to_string();
     let record = |(id, body): &(&str, String)| {
-        json!({ "messageId": id, "receiptHandle": "x", "body": body, "attributes": { "ApproximateReceiveCount": "1" },
+        json!({ "messageId": id, "receiptHandle": "x", "body": body, "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": sent },
             "messageAttributes": {}, "md5OfBody": "x", "eventSource": "aws:sqs", "awsRegion": "us-east-1",
             "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:invalidations" })
     };

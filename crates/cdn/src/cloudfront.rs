@@ -31,7 +31,7 @@ const MAX_PAGES: usize = 1_000;
 /// Of the newest invalidations so many are looked at for what is in progress: it is done in less than a minute, and there are
 /// thirty in that time at most.
 const NEWEST: i32 = 50;
-/// So many of them are asked for their reference.
+/// So many of them are asked for their reference and their items.
 const LOOKED_AT: usize = 10;
 
 /// A client of `CloudFront`.
@@ -143,16 +143,20 @@ impl CloudFront {
         Ok(room)
     }
 
-    /// The invalidation of that reference, if it is among the newest; behind those that are newer still, the newest first.
+    /// The first of the newest invalidations that is the one which is looked for, if it is among them; behind those that are newer
+    /// still, the newest first. Those of the ids `passed` are not looked at.
     pub async fn find(
         &self,
         distribution: &str,
-        reference: &str,
+        is_it: impl Fn(&Invalidation) -> bool,
+        passed: &[String],
     ) -> Result<Option<(Vec<Invalidation>, Invalidation)>, Error> {
         let mut newer = Vec::new();
-        for (id, _) in self.newest(distribution).await?.into_iter().take(LOOKED_AT) {
+        let newest = self.newest(distribution).await?;
+        let unknown = newest.into_iter().filter(|(id, _)| !passed.contains(id));
+        for (id, _) in unknown.take(LOOKED_AT) {
             let invalidation = self.get(distribution, &id).await?;
-            if invalidation.reference == reference {
+            if is_it(&invalidation) {
                 return Ok(Some((newer, invalidation)));
             }
             newer.push(invalidation);

@@ -10,7 +10,7 @@ use crate::{
     plan::{MAX_WILDCARDS, NoRoom, Plan, Room, plan},
     price::{Price, cost},
     reference::{order as order_hash, reference},
-    usage::{Asked, BillingMonth, Counted, Footprint, Latest, Made, Sought, Usage, Which},
+    usage::{Asked, BillingMonth, Counted, Footprint, Made, Sought, Usage, Which},
 };
 
 /// From so many paths on it is looked how many are in progress already; `CloudFront` refuses what is too much in any case.
@@ -19,8 +19,8 @@ const MANY: usize = 500;
 const EARLIER: SignedDuration = SignedDuration::from_secs(5);
 /// What was asked for so long ago is asked for again: Lambda and queues repeat a request within minutes, and people run a build again.
 const REPEATED: SignedDuration = SignedDuration::from_hours(1);
-/// How often content that came back is asked for by the name of the time before.
-const CAME_BACK: u32 = 4;
+/// How often content that came back is asked for by the name of the time before; by one that was never used from then on.
+const CAME_BACK: u32 = 3;
 
 /// Who asks for invalidations.
 #[derive(Debug)]
@@ -53,8 +53,8 @@ pub struct Order<'a> {
 pub struct Done {
     /// The items that were asked for.
     pub plan: Plan,
-    /// The invalidation; none if it was made earlier and is no longer among the newest.
-    pub invalidation: Option<Invalidation>,
+    /// The invalidation.
+    pub invalidation: Invalidation,
     /// Whether it was made now, and not earlier.
     pub is_new: bool,
     /// How many items are billed for it: none if it was made earlier.
@@ -113,12 +113,20 @@ impl OrderError {
     }
 }
 
-/// An invalidation of the same name.
-enum Earlier {
-    /// Nothing was cleared since that it clears: the same was asked for already, if that was not long ago.
-    Still(Invalidation),
-    /// It came before this one, which has cleared some of the same: other content was there in between.
-    Before(Invalidation),
+/// What there is before an order.
+enum Before {
+    /// The same, after which nothing else was cleared that it clears.
+    Same(Invalidation),
+    /// Something else, of this name; or nothing.
+    After(Option<String>),
+}
+
+/// What became of an invalidation since.
+enum Since {
+    /// Nothing was cleared that it clears.
+    Nothing(Invalidation),
+    /// This one has cleared some of the same: other content was there in between.
+    Another(Invalidation),
     /// It is not among the newest, or these cannot be looked at.
     Unknown,
 }
@@ -126,24 +134,28 @@ enum Earlier {
 impl Invalidator {
     /// Has what an order says invalidated, unless the same was ordered before. There has to be something to invalidate.
     pub async fn carry_out(&self, order: &Order<'_>) -> Result<Done, OrderError> {
-        let Order { distribution, .. } = *order;
-        let plan = self.plan(order).await?;
-        if let Some(tag) = plan.items.iter().find(|item| item.kind() == Kind::Tag)
-            && !self.cloudfront.takes_tags(distribution).await?
-        {
-            return Err(OrderError::NoTags {
-                distribution: distribution.to_owned(),
-                tag: tag.clone(),
-            });
-        }
         let asked = Asked {
-            distribution,
-            items: &plan.items,
-            order: order_hash(&plan.items, order.content),
+            distribution: order.distribution,
+            items: order.changed,
+            order: order_hash(order.changed, order.content),
             at: Timestamp::now(),
         };
+        let after = match self.before(&asked).await {
+            Before::Same(invalidation) => {
+                return Ok(self.done_before(invalidation, asked.at).await);
+            }
+            Before::After(after) => after,
+        };
+        let plan = self.plan(order).await?;
+        self.takes_tags_of(&plan, order.distribution).await?;
+        self.ask((order, &asked), plan, after).await
+    }
+
+    /// What there is before an order, by the count and by `CloudFront` itself, which others ask as well. Notes first of all that it is
+    /// asked for: if it fails, it was there nevertheless, and what comes after it is no repetition of what came before.
+    async fn before(&self, asked: &Asked<'_>) -> Before {
         // Both at once: an attempt at the same is not what is looked for.
-        let (latest, noted) = tokio::join!(self.usage.latest(&asked), self.usage.asked(&asked));
+        let (latest, noted) = tokio::join!(self.usage.latest(asked), self.usage.asked(asked));
         if let Err(error) = noted {
             tracing::warn!(%error, "That an invalidation is asked for could not be noted");
         }
@@ -151,97 +163,122 @@ impl Invalidator {
             tracing::warn!(%error, "What was invalidated last is not known");
             None
         });
-        if let Some(Latest {
-            which: Which::Made(id),
-            at,
-            order,
-        }) = &latest
-            && *order == asked.order
-            && *at >= asked.at - REPEATED
-        {
-            let earlier = self.cloudfront.get(distribution, id).await;
-            let at = asked.at;
-            return Ok(self.done_before(plan, earlier.ok(), at).await);
+        let Some(latest) = latest else {
+            return Before::After(None);
+        };
+        let id = match latest.which {
+            Which::Made(id) if latest.order == asked.order && latest.at >= asked.at - REPEATED => {
+                id
+            }
+            Which::Made(name) | Which::Asked(name) => return Before::After(Some(name)),
+        };
+        let is_it = |found: &Invalidation| found.id == id;
+        match self.since(asked, is_it, &latest.passed).await {
+            Since::Nothing(invalidation) => Before::Same(invalidation),
+            Since::Another(other) => Before::After(Some(other.id)),
+            Since::Unknown => Before::After(Some(id)),
         }
-        let after = latest.map(|latest| latest.which.as_str().to_owned());
-        let asked = (asked.order, asked.at);
-        self.ask(order, (plan, asked), after).await
     }
 
     /// Asks for an invalidation `after` that one. One of the same name that something else came after, or that was made long ago,
     /// is no answer: what was there then has come back, and is asked for anew.
     async fn ask(
         &self,
-        order: &Order<'_>,
-        (plan, (hash, began)): (Plan, (u64, Timestamp)),
+        (order, asked): (&Order<'_>, &Asked<'_>),
+        plan: Plan,
         mut after: Option<String>,
     ) -> Result<Done, OrderError> {
-        let distribution = order.distribution;
-        for attempt in 1..=CAME_BACK {
-            let named = (plan.items.as_slice(), order.content);
-            let reference = reference(distribution, named, after.as_deref());
-            let created = self
-                .cloudfront
-                .create(distribution, &plan.items, &reference)
-                .await;
-            let is_earlier = match &created {
-                Ok(made) => made.created < began - EARLIER,
-                Err(error) => error.kind == ErrorKind::Duplicate,
-            };
-            let found = if is_earlier {
-                self.earlier(distribution, &reference, &plan.items).await
-            } else {
-                Earlier::Still(created?)
-            };
-            match found {
-                Earlier::Still(found) if found.created >= began - REPEATED => {
-                    let made = Made {
-                        distribution: distribution.to_owned(),
-                        invalidation: found.id.clone(),
-                        at: found.created,
-                        items: plan.items.clone(),
-                        order: hash,
-                        is_earlier,
-                    };
-                    return Ok(self.counted(plan, &made, found).await);
+        for _ in 0..CAME_BACK {
+            let found = self.named((order, asked), &plan, after.as_deref()).await?;
+            after = match found {
+                (Since::Nothing(found), is_earlier) if found.created >= asked.at - REPEATED => {
+                    return Ok(self.counted(asked, plan, (found, is_earlier)).await);
                 }
-                Earlier::Still(other) | Earlier::Before(other) if attempt < CAME_BACK - 1 => {
-                    after = Some(other.id);
-                }
-                // A name that was never used.
-                _ => after = Some(began.to_string()),
-            }
+                (Since::Nothing(other) | Since::Another(other), _) => Some(other.id),
+                (Since::Unknown, _) => break,
+            };
         }
-        Ok(self.done_before(plan, None, began).await)
+        // By a name that was never used.
+        let never_used = asked.at.to_string();
+        let reference = reference(
+            order.distribution,
+            (&plan.items, order.content),
+            Some(&never_used),
+        );
+        let create = self
+            .cloudfront
+            .create(order.distribution, &plan.items, &reference);
+        let made = create.await?;
+        Ok(self.counted(asked, plan, (made, false)).await)
     }
 
-    /// What became of the invalidation of that reference, which there is.
-    async fn earlier(&self, distribution: &str, reference: &str, items: &[Item]) -> Earlier {
-        let found = self.cloudfront.find(distribution, reference).await;
+    /// Asks for an invalidation that is named after another one; tells what came after it, and whether it was made earlier.
+    async fn named(
+        &self,
+        (order, asked): (&Order<'_>, &Asked<'_>),
+        plan: &Plan,
+        after: Option<&str>,
+    ) -> Result<(Since, bool), Error> {
+        let reference = reference(order.distribution, (&plan.items, order.content), after);
+        let create = self
+            .cloudfront
+            .create(order.distribution, &plan.items, &reference);
+        match create.await {
+            Ok(made) if made.created >= asked.at - EARLIER => {
+                return Ok((Since::Nothing(made), false));
+            }
+            Err(error) if error.kind != ErrorKind::Duplicate => return Err(error),
+            _ => {}
+        }
+        let is_it = |found: &Invalidation| found.reference == reference;
+        Ok((self.since(asked, is_it, &[]).await, true))
+    }
+
+    /// What came after the invalidation that is looked for, of all that was not `passed` over.
+    async fn since(
+        &self,
+        asked: &Asked<'_>,
+        is_it: impl Fn(&Invalidation) -> bool,
+        passed: &[String],
+    ) -> Since {
+        let found = self
+            .cloudfront
+            .find(asked.distribution, is_it, passed)
+            .await;
         let told =
             |error: &Error| tracing::warn!(%error, "An earlier invalidation could not be found");
         let Some((newer, found)) = found.inspect_err(told).ok().flatten() else {
-            return Earlier::Unknown;
+            return Since::Unknown;
         };
-        let sought = Sought::new(items);
+        let sought = Sought::new(asked.items);
         // The first that came after it: the last may be the same again, asked for after that one.
         let mut newer = newer.into_iter().rev();
-        let touched = newer.find(|other| {
-            let items: Vec<_> = other.items.iter().map(|text| Item::stored(text)).collect();
-            Footprint::of(&items).touches(&sought)
-        });
-        touched.map_or(Earlier::Still(found), Earlier::Before)
+        let another = newer.find(|other| Footprint::of(&items_of(other)).touches(&sought));
+        another.map_or(Since::Nothing(found), Since::Another)
+    }
+
+    /// Fails where there are tags, and the distribution knows of none.
+    async fn takes_tags_of(&self, plan: &Plan, distribution: &str) -> Result<(), OrderError> {
+        let mut items = plan.items.iter();
+        let Some(tag) = items.find(|item| item.kind() == Kind::Tag) else {
+            return Ok(());
+        };
+        if self.cloudfront.takes_tags(distribution).await? {
+            return Ok(());
+        }
+        Err(OrderError::NoTags {
+            distribution: distribution.to_owned(),
+            tag: tag.clone(),
+        })
     }
 
     /// What was asked for before.
-    async fn done_before(
-        &self,
-        plan: Plan,
-        invalidation: Option<Invalidation>,
-        at: Timestamp,
-    ) -> Done {
+    async fn done_before(&self, invalidation: Invalidation, at: Timestamp) -> Done {
         Done {
-            plan,
+            plan: Plan {
+                items: items_of(&invalidation),
+                over_invalidated: 0,
+            },
             invalidation,
             is_new: false,
             billed: 0,
@@ -290,9 +327,23 @@ impl Invalidator {
         })
     }
 
-    async fn counted(&self, plan: Plan, made: &Made, invalidation: Invalidation) -> Done {
+    async fn counted(
+        &self,
+        asked: &Asked<'_>,
+        plan: Plan,
+        (invalidation, is_earlier): (Invalidation, bool),
+    ) -> Done {
+        let made = Made {
+            distribution: asked.distribution.to_owned(),
+            invalidation: invalidation.id.clone(),
+            at: invalidation.created,
+            asked: asked.at,
+            items: plan.items.clone(),
+            order: asked.order,
+            is_earlier,
+        };
         let items = u64::try_from(plan.items.len()).unwrap_or(u64::MAX);
-        let counted = self.usage.count(made).await.unwrap_or_else(|error| {
+        let counted = self.usage.count(&made).await.unwrap_or_else(|error| {
             tracing::warn!(%error, invalidation = invalidation.id, "An invalidation could not be counted");
             Counted {
                 is_new: !made.is_earlier,
@@ -303,7 +354,7 @@ impl Invalidator {
         Done {
             cost: cost(counted.month.saturating_sub(billed), billed, self.free),
             plan,
-            invalidation: Some(invalidation),
+            invalidation,
             is_new: counted.is_new,
             billed,
             month: counted.month,
@@ -325,4 +376,10 @@ impl Invalidator {
                 0
             })
     }
+}
+
+/// The items of an invalidation, as `CloudFront` has them.
+fn items_of(invalidation: &Invalidation) -> Vec<Item> {
+    let items = invalidation.items.iter();
+    items.map(|text| Item::stored(text)).collect()
 }

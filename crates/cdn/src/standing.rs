@@ -35,10 +35,10 @@ impl Done {
     /// How it stands for whoever has ordered it.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        match &self.invalidation {
-            _ if !self.is_new => Standing::Skipped,
-            Some(invalidation) => invalidation.standing(),
-            None => Standing::Submitted,
+        if self.is_new {
+            self.invalidation.standing()
+        } else {
+            Standing::Skipped
         }
     }
 }

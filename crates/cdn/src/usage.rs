@@ -52,6 +52,8 @@ pub struct Made {
     pub invalidation: String,
     /// When.
     pub at: Timestamp,
+    /// When it was about to be asked for: what was there then is what was ordered.
+    pub asked: Timestamp,
     /// What it clears.
     pub items: Vec<Item>,
     /// A hash of what was asked for, and because of what.
@@ -203,7 +205,7 @@ impl Process {
 
     fn latest(&self, asked: &Asked<'_>) -> Option<Latest> {
         let cleared = self.cleared.get(asked.distribution)?;
-        cleared.latest(asked.items, asked.order)
+        cleared.latest(asked)
     }
 
     fn month(&self, month: BillingMonth) -> u64 {
@@ -223,6 +225,7 @@ mod tests {
             distribution: "E1".to_owned(),
             invalidation: id.to_owned(),
             at: when.parse().unwrap(),
+            asked: when.parse().unwrap(),
             items: items
                 .iter()
                 .map(|text| Item::parse(text).unwrap())

@@ -81,7 +81,7 @@ impl Outcome {
     pub(crate) fn of_order(distribution: &str, done: &Done) -> Self {
         Self {
             distribution_id: Some(distribution.to_owned()),
-            invalidation_id: done.invalidation.as_ref().map(|it| it.id.clone()),
+            invalidation_id: Some(done.invalidation.id.clone()),
             paths: done.plan.items.iter().map(Item::to_string).collect(),
             billable_paths: done.billed,
             month_billable_paths: done.month,

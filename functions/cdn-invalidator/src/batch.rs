@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use cdn::{Cleared, ErrorKind, Known, Listing, Order, Served, Standing, release::TEMPLATES};
+use cdn::{Cleared, Known, Listing, Order, Served, Standing, release::TEMPLATES};
 use jiff::Timestamp;
 use larder_lambda::milliseconds;
 
@@ -76,7 +76,7 @@ impl App {
         }
     }
 
-    /// All changes of one distribution as one invalidation; or, where what one message wants cannot be had, as the few that clear
+    /// All changes of one distribution as one invalidation; or, where what some messages want cannot be had now, as the few that clear
     /// what the others want. With them, which messages wait.
     async fn in_halves(
         &self,
@@ -94,7 +94,7 @@ impl App {
                 }
                 Err(problem) => problem,
             };
-            if problem.kind() == ErrorKind::Invalid && part.len() > 1 && halves < MOST_HALVES {
+            if problem.is_of_some() && part.len() > 1 && halves < MOST_HALVES {
                 tracing::warn!(distribution, messages = part.len(), error = %problem, "What came together is asked for in halves");
                 halves += 1;
                 let (first, second) = part.split_at(part.len() / 2);
@@ -133,7 +133,8 @@ impl App {
                     self.changes_of(&object, at, distributions)
                 }
                 Ok(Body::Direct(direct)) => {
-                    let changes = self.changes_of_direct(&direct, (at, &message.id));
+                    let message = (at, message.id.as_str(), message.sent);
+                    let changes = self.changes_of_direct(&direct, message);
                     in_time(call.deadline, changes).await
                 }
                 Err(problem) => Err(Failed::Invalid(problem)),

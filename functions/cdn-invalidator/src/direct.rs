@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cdn::{Done, ErrorKind, Item, Known, Order, Standing, release};
+use jiff::Timestamp;
 use larder_lambda::{Deadline, Error, ErrorKind as LambdaKind};
 use serde_json::{Value, json};
 
@@ -103,28 +104,18 @@ impl App {
         call: &mut Call<'_>,
     ) -> Done {
         let time = self.time_to_wait(wanted, call.deadline);
-        let Some(invalidation) = done
-            .invalidation
-            .take_if(|it| !it.is_completed && !time.is_zero())
-        else {
+        if done.invalidation.is_completed || time.is_zero() {
             return done;
-        };
+        }
         let began = Instant::now();
-        let waited = cdn::wait(
-            &self.invalidator.cloudfront,
-            distribution,
-            invalidation.clone(),
-            time,
-        )
-        .await;
-        let waited = waited.unwrap_or_else(|error| {
-            tracing::warn!(%error, "An invalidation could not be waited for");
-            invalidation
-        });
-        if waited.is_completed && done.is_new {
+        let cloudfront = &self.invalidator.cloudfront;
+        match cdn::wait(cloudfront, distribution, done.invalidation.clone(), time).await {
+            Ok(waited) => done.invalidation = waited,
+            Err(error) => tracing::warn!(%error, "An invalidation could not be waited for"),
+        }
+        if done.invalidation.is_completed && done.is_new {
             call.metrics.completion_seconds = Some(began.elapsed().as_secs_f64());
         }
-        done.invalidation = Some(waited);
         done
     }
 
@@ -211,7 +202,7 @@ impl App {
     pub(crate) async fn changes_of_direct(
         &self,
         direct: &Direct,
-        (message, id): (usize, &str),
+        (message, id, sent): (usize, &str, Option<Timestamp>),
     ) -> Result<Vec<(String, Changed)>, Failed> {
         let domain = self
             .domain_of(&direct.what)
@@ -226,8 +217,8 @@ impl App {
                 direct.version.as_deref().unwrap_or_default()
             ),
             items: self.items_of(&direct.what)?,
-            // What is put off has not been done.
-            at: None,
+            // Whatever was cleared since it was sent has cleared what it asks for.
+            at: sent,
             object: None,
         };
         Ok(vec![(distribution, changed)])

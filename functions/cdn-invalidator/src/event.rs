@@ -3,6 +3,7 @@
 mod object;
 
 use cdn::{Item, MAX_EXACT, MAX_WILDCARDS, Rejected};
+use jiff::Timestamp;
 use larder_lambda::event::{Fields, is_name, no_others, shown};
 use serde::Deserialize;
 use serde_json::Value;
@@ -76,6 +77,8 @@ pub struct Status {
 pub struct Message {
     /// What the queue calls it.
     pub id: String,
+    /// When it was sent, if the queue says.
+    pub sent: Option<Timestamp>,
     /// What it says, or what is wrong with it.
     pub body: Result<Body, String>,
 }
@@ -173,8 +176,12 @@ fn messages(records: &Value) -> Result<Vec<Message>, String> {
             ));
         }
         let id = text("messageId").ok_or("field `Records[].messageId` is missing")?;
+        let sent = record.pointer("/attributes/SentTimestamp");
+        let sent = sent.and_then(|sent| sent.as_str()?.parse().ok());
         messages.push(Message {
             id: id.to_owned(),
+            // In milliseconds since 1970.
+            sent: sent.and_then(|sent| Timestamp::from_millisecond(sent).ok()),
             body: text("body")
                 .ok_or_else(|| "it has no `body`".to_owned())
                 .and_then(Body::parse),

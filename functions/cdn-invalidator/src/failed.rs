@@ -36,6 +36,12 @@ impl Failed {
         }
     }
 
+    /// Whether a part of the same order may succeed: what is refused may be one item of many, and there is room for some.
+    pub(crate) fn is_of_some(&self) -> bool {
+        let has_no_room = matches!(self, Self::Order(OrderError::NoRoom { .. }));
+        has_no_room || self.kind() == ErrorKind::Invalid
+    }
+
     /// The same as an invocation's error.
     pub(crate) fn into_error(self) -> Error {
         let kind = match self.kind() {

@@ -121,10 +121,7 @@ impl App {
         }
         if let Ok(done) = &done {
             call.metrics.done(done);
-            let invalidation = done
-                .invalidation
-                .as_ref()
-                .map_or("unknown", |it| it.id.as_str());
+            let invalidation = done.invalidation.id.as_str();
             let (paths, wildcards) = (done.plan.items.len(), done.plan.wildcards());
             let message = if done.is_new {
                 "Invalidation requested"

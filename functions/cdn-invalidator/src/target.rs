@@ -1,6 +1,6 @@
 //! Which distribution serves what has changed.
 
-use cdn::{Item, LookupError, Served, release};
+use cdn::{ErrorKind, Item, LookupError, Served, release};
 
 use crate::{
     App,
@@ -23,28 +23,42 @@ impl App {
         }
     }
 
-    /// The distributions that serve a bucket: whichever have it as an origin, of which settings may allow for one alone. Where none
-    /// has, as behind a proxy, the settings say which one.
+    /// The distributions that serve a bucket: those that have it as an origin, and the one of the domain that the settings name for it,
+    /// as behind a proxy; of which settings may allow for one alone.
     pub(crate) async fn distributions_of(&self, bucket: &str) -> Result<Vec<Served>, Failed> {
-        let found = self.directory.of_bucket(bucket).await;
-        if let Some(id) = &self.config.distribution {
-            let mut served = match found {
-                Err(error) if error.is_retryable() => return Err(error.into()),
-                // Its id is known, whatever else cannot be looked up.
-                found => found.unwrap_or_default(),
-            };
-            served.retain(|served| served.distribution == *id);
-            if served.is_empty() {
-                served.push(Served::whole(id.clone()));
+        let only = self.config.distribution.as_ref();
+        let mut served = match self.directory.of_bucket(bucket).await {
+            Ok(found) => found,
+            Err(LookupError::NotFound(none))
+                if only.is_none() && self.domain_over(bucket).is_none() =>
+            {
+                return Err(LookupError::NotFound(none).into());
             }
-            return Ok(served);
-        }
-        match (found, self.domain_over(bucket)) {
-            (Err(LookupError::NotFound(_)), Some(domain)) => {
-                Ok(vec![Served::whole(self.distribution_of(domain).await?)])
+            Err(LookupError::NotFound(_)) => Vec::new(),
+            // Whoever names one need not be allowed to look for others.
+            Err(LookupError::Refused(error))
+                if only.is_some() && error.kind == ErrorKind::Denied =>
+            {
+                Vec::new()
             }
-            (found, _) => Ok(found?),
+            Err(error) => return Err(error.into()),
+        };
+        let named = match self.domain_over(bucket) {
+            Some(domain) => match self.distribution_of(domain).await {
+                // It need not have the alias, if it is found without.
+                Err(failed) if failed.kind() == ErrorKind::NoDistribution && !served.is_empty() => {
+                    None
+                }
+                named => Some(named?),
+            },
+            None => only.filter(|_| served.is_empty()).cloned(),
+        };
+        if only.is_some() && named.is_some() {
+            served.retain(|served| named.as_ref() == Some(&served.distribution));
         }
+        let missing = named.filter(|id| served.iter().all(|served| served.distribution != *id));
+        served.extend(missing.map(Served::whole));
+        Ok(served)
     }
 
     /// The domain that serves a bucket by the settings.

@@ -22,6 +22,8 @@ pub struct Cleared(Vec<Once>);
 pub(super) struct Once {
     pub(super) which: Which,
     pub(super) at: Timestamp,
+    /// When it was about to be asked for.
+    pub(super) asked: Timestamp,
     /// A hash of the order: of its items, and of what they were cleared because of.
     pub(super) order: u64,
     pub(super) items: Footprint,
@@ -44,6 +46,13 @@ impl Which {
             Self::Made(name) | Self::Asked(name) => name,
         }
     }
+
+    fn made(&self) -> Option<String> {
+        match self {
+            Self::Made(id) => Some(id.clone()),
+            Self::Asked(_) => None,
+        }
+    }
 }
 
 /// The latest order that had to do with something.
@@ -55,6 +64,63 @@ pub struct Latest {
     pub at: Timestamp,
     /// A hash of it.
     pub order: u64,
+    /// Invalidations that came later, and had nothing to do with it.
+    pub passed: Vec<String>,
+}
+
+/// A look through orders, the newest first, for the latest that had to do with some items.
+pub(super) struct Search<'a> {
+    sought: Sought<'a>,
+    order: u64,
+    /// The same order, once it was met; and when it was about to be asked for.
+    same: Option<(Latest, Timestamp)>,
+    passed: Vec<String>,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(asked: &Asked<'a>) -> Self {
+        Self {
+            sought: Sought::new(asked.items),
+            order: asked.order,
+            same: None,
+            passed: Vec::new(),
+        }
+    }
+
+    /// Looks at the next one. What it returns is what is looked for: another order, or the same one unless another was under way
+    /// while it was asked for. Attempts at the same order tell nothing.
+    pub(super) fn look(&mut self, once: Once) -> Option<Latest> {
+        if let Some((same, _)) = self.same.take_if(|(_, asked)| once.at < *asked) {
+            return Some(same);
+        }
+        let is_same = once.order == self.order;
+        if !once.items.touches(&self.sought) {
+            self.passed.extend(once.which.made());
+            return None;
+        }
+        if is_same && (self.same.is_some() || once.which.made().is_none()) {
+            return None;
+        }
+        let (asked, latest) = (
+            once.asked,
+            Latest {
+                which: once.which,
+                at: once.at,
+                order: once.order,
+                passed: std::mem::take(&mut self.passed),
+            },
+        );
+        if !is_same {
+            return Some(latest);
+        }
+        self.same = Some((latest, asked));
+        None
+    }
+
+    /// What is looked for, if nothing came before.
+    pub(super) fn end(self) -> Option<Latest> {
+        self.same.map(|(same, _)| same)
+    }
 }
 
 /// The items of an invalidation, as short as they can be kept where there are thousands: a path or tag is a hash.
@@ -137,6 +203,7 @@ impl Once {
         Self {
             which: Which::Made(made.invalidation.clone()),
             at: made.at,
+            asked: made.asked,
             order: made.order,
             items: Footprint::of(&made.items),
         }
@@ -146,19 +213,10 @@ impl Once {
         Self {
             which: Which::Asked(format!("asked-{:016x}-{}", asked.order, asked.at)),
             at: asked.at,
+            asked: asked.at,
             order: asked.order,
             items: Footprint::of(asked.items),
         }
-    }
-
-    /// It, if it had to do with any of the items, and tells more than that the same `order` was attempted.
-    pub(super) fn before(&self, items: &Sought<'_>, order: u64) -> Option<Latest> {
-        let is_attempt = matches!(self.which, Which::Asked(_)) && self.order == order;
-        (!is_attempt && self.items.touches(items)).then(|| Latest {
-            which: self.which.clone(),
-            at: self.at,
-            order: self.order,
-        })
     }
 }
 
@@ -179,11 +237,13 @@ impl Cleared {
         later.any(|once| matches!(once.which, Which::Made(_)) && once.items.clears(hash, item))
     }
 
-    /// The latest order that had to do with any of the items, attempts at the same `order` aside.
-    pub(super) fn latest(&self, items: &[Item], order: u64) -> Option<Latest> {
-        let sought = Sought::new(items);
-        let mut latest = self.0.iter().rev();
-        latest.find_map(|once| once.before(&sought, order))
+    /// The latest order that had to do with any of the items.
+    pub(super) fn latest(&self, asked: &Asked<'_>) -> Option<Latest> {
+        let mut search = Search::new(asked);
+        let mut newest = self.0.iter().rev().cloned();
+        newest
+            .find_map(|once| search.look(once))
+            .or_else(|| search.end())
     }
 
     pub(super) fn add(&mut self, once: Once) {
@@ -209,10 +269,20 @@ mod tests {
             distribution: "E1".to_owned(),
             invalidation: id.to_owned(),
             at: at.parse().unwrap(),
+            asked: at.parse().unwrap(),
             items: items(texts),
             order,
             is_earlier: false,
         })
+    }
+
+    fn asked<'a>(items: &'a [Item], order: u64, at: &str) -> Asked<'a> {
+        Asked {
+            distribution: "E1",
+            items,
+            order,
+            at: at.parse().unwrap(),
+        }
     }
 
     #[test]
@@ -220,12 +290,7 @@ mod tests {
         let mut cleared = Cleared::default();
         let at = "2026-11-27T04:00:10.9Z";
         cleared.add(made("I1", at, &["/a", "/b*", "#c"], 7));
-        cleared.add(Once::asked(&Asked {
-            distribution: "E1",
-            items: &items(&["/d"]),
-            order: 8,
-            at: at.parse().unwrap(),
-        }));
+        cleared.add(Once::asked(&asked(&items(&["/d"]), 8, at)));
         for (text, moment, is_cleared) in [
             ("/a", "2026-11-27T04:00:08Z", true),
             ("/a", "2026-11-27T04:00:09Z", false),
@@ -248,7 +313,7 @@ mod tests {
         cleared.add(made("I2", "2026-11-27T04:00:02Z", &["/b/*"], 2));
         cleared.add(made("I3", "2026-11-27T04:00:03Z", &["/c", "/c/d"], 3));
         let latest = |cleared: &Cleared, texts: &[&str]| {
-            let latest = cleared.latest(&items(texts), 0);
+            let latest = cleared.latest(&asked(&items(texts), 0, "2026-11-27T05:00:00Z"));
             latest.map(|latest| latest.which.as_str().to_owned())
         };
         for (texts, id) in [
@@ -274,17 +339,29 @@ mod tests {
         let mut cleared = Cleared::default();
         let items = items(&["/a"]);
         cleared.add(made("I1", "2026-11-27T04:00:01Z", &["/a"], 1));
-        cleared.add(Once::asked(&Asked {
-            distribution: "E1",
-            items: &items,
-            order: 2,
-            at: "2026-11-27T04:00:02Z".parse().unwrap(),
-        }));
-        let of = |order| cleared.latest(&items, order).unwrap().which;
-        assert_eq!(of(2), Which::Made("I1".to_owned()));
-        let Which::Asked(name) = of(1) else {
-            panic!("the attempt was passed over");
+        cleared.add(Once::asked(&asked(&items, 2, "2026-11-27T04:00:02Z")));
+        cleared.add(made("I3", "2026-11-27T04:00:03Z", &["/b"], 3));
+        let of = |order| {
+            let latest = cleared.latest(&asked(&items, order, "2026-11-27T05:00:00Z"));
+            latest.unwrap()
         };
-        assert_eq!(name, "asked-0000000000000002-2026-11-27T04:00:02Z");
+        assert_eq!(of(2).which, Which::Made("I1".to_owned()));
+        assert_eq!(of(2).passed, ["I3"]);
+        let attempt = "asked-0000000000000002-2026-11-27T04:00:02Z".to_owned();
+        assert_eq!(of(1).which, Which::Asked(attempt));
+    }
+
+    #[test]
+    fn an_order_that_took_long_is_not_the_latest_if_another_was_faster() {
+        let mut cleared = Cleared::default();
+        let items = items(&["/a"]);
+        let mut slow = made("I1", "2026-11-27T04:00:30Z", &["/a"], 1);
+        slow.asked = "2026-11-27T04:00:00Z".parse().unwrap();
+        cleared.add(Once::asked(&asked(&items, 1, "2026-11-27T04:00:00Z")));
+        cleared.add(Once::asked(&asked(&items, 2, "2026-11-27T04:00:01Z")));
+        cleared.add(made("I2", "2026-11-27T04:00:02Z", &["/a"], 2));
+        cleared.add(slow);
+        let latest = cleared.latest(&asked(&items, 1, "2026-11-27T04:01:00Z"));
+        assert_eq!(latest.unwrap().which, Which::Made("I2".to_owned()));
     }
 }

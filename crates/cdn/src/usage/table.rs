@@ -3,7 +3,7 @@
 //! | pk | sk | attributes |
 //! |---|---|---|
 //! | `month` | `2026-11` (UTC) | `paths`: items that were billed |
-//! | a distribution's id | `2026-11-27T04:00:00.123Z#I2J0I21PCUYOIK` | `paths`; `cleared`: hashes of its paths and tags, 8 bytes each; `stem`: what its paths begin with; `tags`: that there are any; `wildcards`; `order`: a hash of what was asked for, and because of what; `expires` |
+//! | a distribution's id | `2026-11-27T04:00:00.123Z#I2J0I21PCUYOIK` | `paths`; `asked`: when it was about to be asked for; `cleared`: hashes of its paths and tags, 8 bytes each; `stem`: what its paths begin with; `tags`: that there are any; `wildcards`; `order`: a hash of what was asked for, and because of what; `expires` |
 //! | a distribution's id | `2026-11-27T04:00:00.123Z#asked-…` | the same of what was about to be asked for, without `paths` |
 
 use std::{collections::HashMap, time::Duration};
@@ -23,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Asked, BillingMonth, Counted, Made,
-    cleared::{Cleared, Footprint, Latest, Once, Sought, Which},
+    cleared::{Cleared, Footprint, Latest, Once, Search, Which},
 };
 use crate::{error::told, item::Item};
 
@@ -148,7 +148,7 @@ impl Table {
         let query = self
             .since(asked.distribution, Timestamp::UNIX_EPOCH)
             .scan_index_forward(false);
-        let sought = Sought::new(asked.items);
+        let mut search = Search::new(asked);
         let mut pages = query.limit(A_PAGE).into_paginator().send();
         for _ in 0..PAGES {
             let Some(page) = pages.next().await else {
@@ -156,11 +156,11 @@ impl Table {
             };
             let page = page.map_err(|error| self.failed("Query", told(&error)))?;
             let mut latest = page.items().iter().filter_map(once);
-            if let Some(found) = latest.find_map(|once| once.before(&sought, asked.order)) {
+            if let Some(found) = latest.find_map(|once| search.look(once)) {
                 return Ok(Some(found));
             }
         }
-        Ok(None)
+        Ok(search.end())
     }
 
     fn since(&self, distribution: &str, since: Timestamp) -> QueryFluentBuilder {
@@ -199,6 +199,7 @@ fn item(distribution: &str, once: Once, kept: SignedDuration) -> HashMap<String,
     let always = [
         ("pk", text(distribution)),
         ("sk", text(&format!("{:.3}#{name}", once.at))),
+        ("asked", text(&format!("{:.3}", once.asked))),
         ("order", number(&once.order)),
         ("expires", number(&expires.as_second())),
     ];
@@ -239,6 +240,8 @@ fn once(item: &HashMap<String, AttributeValue>) -> Option<Once> {
         .and_then(|wildcards| wildcards.as_ss().ok());
     let wildcards = wildcards.into_iter().flatten();
     let stem = item.get("stem").and_then(|stem| stem.as_s().ok());
+    let at = at.parse().ok()?;
+    let asked = item.get("asked").and_then(|asked| asked.as_s().ok());
     let name = name.to_owned();
     Some(Once {
         which: if name.starts_with("asked-") {
@@ -247,7 +250,8 @@ fn once(item: &HashMap<String, AttributeValue>) -> Option<Once> {
             Which::Made(name)
         },
         order: order.unwrap_or_default(),
-        at: at.parse().ok()?,
+        at,
+        asked: asked.and_then(|asked| asked.parse().ok()).unwrap_or(at),
         items: Footprint {
             hashes: hashes.map(u64::from_le_bytes).collect(),
             wildcards: wildcards.map(|text| Item::stored(text)).collect(),

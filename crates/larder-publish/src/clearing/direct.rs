@@ -48,13 +48,11 @@ impl Direct {
             content: &content,
         };
         let mut done = self.invalidator.carry_out(&ordered).await?;
-        if let Some(made) = done.invalidation.take() {
-            done.invalidation = Some(self.waited(&distribution, made, order).await);
-        }
+        done.invalidation = self.waited(&distribution, done.invalidation, order).await;
         Ok(Answer {
             status: done.standing(),
             distribution_id: Some(distribution),
-            invalidation_id: done.invalidation.map(|it| it.id),
+            invalidation_id: Some(done.invalidation.id),
             paths: done.plan.items.iter().map(Item::to_string).collect(),
             billable_paths: done.billed,
             // Of what others had of the month nothing is known here.
