@@ -82,10 +82,13 @@ pub(crate) struct Monitor {
     /// Sign the release with the minisign secret key in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) sign_key: Option<PathBuf>,
-    /// A number that only ever grows; readers refuse a signed release under the highest they have seen. Seconds since 1970 by default:
-    /// now, or give the commit's, so that a pipeline that was late cannot undo a later one.
+    /// A number in what is signed that only ever grows; readers refuse a signed release under the highest they have seen. Seconds since
+    /// 1970 by default: now, or give the commit's, so that a pipeline that was late cannot undo a later one.
     #[arg(long, value_name = "N")]
     pub(crate) epoch: Option<u64>,
+    /// Go back to an earlier release on purpose: at the epoch that is published, so that later ones can follow.
+    #[arg(long, conflicts_with = "epoch")]
+    pub(crate) rollback: bool,
     /// For how many days the signature is good. Unchanged, a release is signed again once half of them are over.
     #[arg(long, default_value_t = 14, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=366))]
     pub(crate) valid_days: u16,

@@ -126,8 +126,13 @@ async fn finish(
     let items: Vec<_> = items.collect::<Result<_, _>>()?;
     let sha256 = digest::sha256(metadata);
     // Who writes `latest` anew under the same metadata has changed something, too.
-    let latest = session.store.find(&release.latest()).await?;
-    let latest = latest.map(|found| found.identity).unwrap_or_default();
+    let latest = match session.store.find(&release.latest()).await {
+        Ok(latest) => latest.map(|found| found.identity).unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!(%error, "What `latest` is now is not known, so that it is cleared in any case");
+            Timestamp::now().to_string()
+        }
+    };
     let content = digest::sha256(format!("{sha256} {latest}").as_bytes());
     let order = Order {
         changed: &items,
@@ -189,7 +194,9 @@ fn next(
     signer: Option<&Signer>,
     now: u64,
 ) -> anyhow::Result<Next> {
-    let given = arguments.epoch;
+    let highest = before.published.as_ref().and_then(Published::epoch);
+    // Readers take the same again, whatever it is of.
+    let given = arguments.epoch.or(highest.filter(|_| arguments.rollback));
     let Some(published) = &before.published else {
         anyhow::ensure!(
             before.held.is_none() || given.is_some(),
@@ -198,7 +205,6 @@ fn next(
         );
         return Ok(Next::Write(given.unwrap_or(now)));
     };
-    let highest = published.epoch();
     if let Some((given, highest)) = given
         .zip(highest)
         .filter(|(given, highest)| given < highest)

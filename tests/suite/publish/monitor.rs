@@ -331,3 +331,24 @@ async fn the_function_itself_clears_it_and_asked_again_nothing_more() {
         assert_eq!(desk.cloudfront.billed(), billed);
     }
 }
+
+#[tokio::test]
+async fn an_earlier_release_comes_back_on_purpose_and_later_ones_follow() {
+    let desk = Desk::with_monitor().await;
+    let signed = ["--no-invalidate", "--sign-key", "key"];
+    let with = |more: &[&'static str]| [&signed[..], more].concat();
+    desk.monitor("1.0", &with(&["--epoch", "6"])).await.json();
+    desk.write("slack", binary("newer---"));
+    desk.monitor("1.1", &with(&["--epoch", "7"])).await.json();
+    desk.write("slack", binary("--------"));
+    let late = desk.monitor("1.0", &with(&["--epoch", "6"])).await;
+    late.is_refused("--epoch 6 is under 7");
+    let back = desk.monitor("1.0", &with(&["--rollback"])).await.json();
+    assert_eq!(
+        (&back["published"]["version"], &back["published"]["epoch"]),
+        (&json!("1.0"), &json!(7))
+    );
+    desk.write("slack", binary("newest--"));
+    let next = desk.monitor("1.2", &with(&["--epoch", "8"])).await.json();
+    assert_eq!(next["published"]["epoch"], 8);
+}
