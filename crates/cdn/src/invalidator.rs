@@ -10,7 +10,7 @@ use crate::{
     plan::{MAX_WILDCARDS, NoRoom, Plan, Room, plan},
     price::{Price, cost},
     reference::{order as order_hash, reference},
-    usage::{Asked, BillingMonth, Counted, Footprint, Made, Sought, Usage, Which},
+    usage::{Asked, BillingMonth, Footprint, Made, Sought, Usage, Which},
 };
 
 /// From so many paths on it is looked how many are in progress already; `CloudFront` refuses what is too much in any case.
@@ -113,6 +113,14 @@ impl OrderError {
     }
 }
 
+/// An order that is being carried out.
+struct Run<'a> {
+    order: &'a Order<'a>,
+    asked: Asked<'a>,
+    /// How many items the month had before.
+    month: u64,
+}
+
 /// What there is before an order.
 enum Before {
     /// The same, after which nothing else was cleared that it clears.
@@ -140,15 +148,21 @@ impl Invalidator {
             order: order_hash(order.changed, order.content),
             at: Timestamp::now(),
         };
-        let after = match self.before(&asked).await {
-            Before::Same(invalidation) => {
-                return Ok(self.done_before(invalidation, asked.at).await);
-            }
+        // Neither changes what the other finds. Three requests at once are much for a stack.
+        let before = Box::pin(self.before(&asked));
+        let (before, month) = tokio::join!(before, self.month(asked.at));
+        let run = Run {
+            order,
+            asked,
+            month,
+        };
+        let after = match before {
+            Before::Same(invalidation) => return Ok(run.done_before(invalidation)),
             Before::After(after) => after,
         };
-        let plan = self.plan(order).await?;
+        let plan = self.plan(&run).await?;
         self.takes_tags_of(&plan, order.distribution).await?;
-        self.ask((order, &asked), plan, after).await
+        self.ask(&run, plan, after).await
     }
 
     /// What there is before an order, by the count and by `CloudFront` itself, which others ask as well. Notes first of all that it is
@@ -184,15 +198,16 @@ impl Invalidator {
     /// is no answer: what was there then has come back, and is asked for anew.
     async fn ask(
         &self,
-        (order, asked): (&Order<'_>, &Asked<'_>),
+        run: &Run<'_>,
         plan: Plan,
         mut after: Option<String>,
     ) -> Result<Done, OrderError> {
+        let Run { order, asked, .. } = run;
         for _ in 0..CAME_BACK {
-            let found = self.named((order, asked), &plan, after.as_deref()).await?;
+            let found = self.named(run, &plan, after.as_deref()).await?;
             after = match found {
                 (Since::Nothing(found), is_earlier) if found.created >= asked.at - REPEATED => {
-                    return Ok(self.counted(asked, plan, (found, is_earlier)).await);
+                    return Ok(self.counted(run, plan, (found, is_earlier)).await);
                 }
                 (Since::Nothing(other) | Since::Another(other), _) => Some(other.id),
                 (Since::Unknown, _) => break,
@@ -209,13 +224,13 @@ impl Invalidator {
             .cloudfront
             .create(order.distribution, &plan.items, &reference);
         let made = create.await?;
-        Ok(self.counted(asked, plan, (made, false)).await)
+        Ok(self.counted(run, plan, (made, false)).await)
     }
 
     /// Asks for an invalidation that is named after another one; tells what came after it, and whether it was made earlier.
     async fn named(
         &self,
-        (order, asked): (&Order<'_>, &Asked<'_>),
+        Run { order, asked, .. }: &Run<'_>,
         plan: &Plan,
         after: Option<&str>,
     ) -> Result<(Since, bool), Error> {
@@ -272,28 +287,9 @@ impl Invalidator {
         })
     }
 
-    /// What was asked for before.
-    async fn done_before(&self, invalidation: Invalidation, at: Timestamp) -> Done {
-        Done {
-            plan: Plan {
-                items: items_of(&invalidation),
-                over_invalidated: 0,
-            },
-            invalidation,
-            is_new: false,
-            billed: 0,
-            month: self.month(at).await,
-            cost: 0.0,
-        }
-    }
-
     /// The cheapest plan for an order, within the room beside what is in progress.
-    async fn plan(&self, order: &Order<'_>) -> Result<Plan, OrderError> {
-        let free = match order.known {
-            // Nothing is weighed.
-            Known::Nothing => self.free,
-            _ => self.free.saturating_sub(self.month(Timestamp::now()).await),
-        };
+    async fn plan(&self, Run { order, month, .. }: &Run<'_>) -> Result<Plan, OrderError> {
+        let free = self.free.saturating_sub(*month);
         let cheapest = |room: Room| {
             let plan = |price| plan(order.changed, order.known, price, room);
             let clearing_least = plan(Price::FREE)?;
@@ -329,7 +325,7 @@ impl Invalidator {
 
     async fn counted(
         &self,
-        asked: &Asked<'_>,
+        Run { asked, month, .. }: &Run<'_>,
         plan: Plan,
         (invalidation, is_earlier): (Invalidation, bool),
     ) -> Done {
@@ -343,21 +339,19 @@ impl Invalidator {
             is_earlier,
         };
         let items = u64::try_from(plan.items.len()).unwrap_or(u64::MAX);
-        let counted = self.usage.count(&made).await.unwrap_or_else(|error| {
+        let is_new = self.usage.count(&made).await.unwrap_or_else(|error| {
             tracing::warn!(%error, invalidation = invalidation.id, "An invalidation could not be counted");
-            Counted {
-                is_new: !made.is_earlier,
-                month: items,
-            }
+            !is_earlier
         });
-        let billed = if counted.is_new { items } else { 0 };
+        let billed = if is_new { items } else { 0 };
         Done {
-            cost: cost(counted.month.saturating_sub(billed), billed, self.free),
+            cost: cost(*month, billed, self.free),
             plan,
             invalidation,
-            is_new: counted.is_new,
+            is_new,
             billed,
-            month: counted.month,
+            // What others have had in the meantime is in the count, and not here.
+            month: month.saturating_add(billed),
         }
     }
 
@@ -375,6 +369,23 @@ impl Invalidator {
                 tracing::warn!(%error, "How many paths the month has had is not known");
                 0
             })
+    }
+}
+
+impl Run<'_> {
+    /// The same was asked for before.
+    fn done_before(&self, invalidation: Invalidation) -> Done {
+        Done {
+            plan: Plan {
+                items: items_of(&invalidation),
+                over_invalidated: 0,
+            },
+            invalidation,
+            is_new: false,
+            billed: 0,
+            month: self.month,
+            cost: 0.0,
+        }
     }
 }
 

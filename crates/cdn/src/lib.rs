@@ -29,6 +29,6 @@ pub use price::{FREE_ITEMS, Price, cost};
 pub use reference::reference;
 pub use standing::Standing;
 pub use usage::{
-    Asked, BillingMonth, CLOCK_MARGIN, Cleared, Counted, Latest, Made, Process, Table, Usage,
-    UsageError, Which,
+    Asked, BillingMonth, CLOCK_MARGIN, Cleared, Latest, Made, Process, Table, Usage, UsageError,
+    Which,
 };

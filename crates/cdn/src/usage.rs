@@ -82,15 +82,6 @@ pub struct Asked<'a> {
     pub at: Timestamp,
 }
 
-/// What became of an invalidation in the count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counted {
-    /// Whether it is in the count for the first time.
-    pub is_new: bool,
-    /// How many items the month has had by now.
-    pub month: u64,
-}
-
 /// The count.
 #[derive(Debug)]
 pub enum Usage {
@@ -118,8 +109,8 @@ impl Usage {
         }
     }
 
-    /// Counts an invalidation, once.
-    pub async fn count(&self, made: &Made) -> Result<Counted, UsageError> {
+    /// Counts an invalidation, once; tells whether it is in the count for the first time.
+    pub async fn count(&self, made: &Made) -> Result<bool, UsageError> {
         match self {
             Self::Table(table) => table.count(made).await,
             Self::Process(process) => Ok(lock(process).count(made)),
@@ -172,21 +163,15 @@ fn lock(process: &Mutex<Process>) -> std::sync::MutexGuard<'_, Process> {
 }
 
 impl Process {
-    fn count(&mut self, made: &Made) -> Counted {
+    fn count(&mut self, made: &Made) -> bool {
         let which = (made.distribution.clone(), made.invalidation.clone());
         let is_new = !made.is_earlier && self.made.insert(which);
-        let month = self
-            .months
-            .entry(BillingMonth::of(made.at).to_string())
-            .or_default();
         if is_new {
-            *month += made.billed();
-        }
-        let month = *month;
-        if is_new {
+            let month = BillingMonth::of(made.at).to_string();
+            *self.months.entry(month).or_default() += made.billed();
             self.add(&made.distribution, Once::made(made));
         }
-        Counted { is_new, month }
+        is_new
     }
 
     fn add(&mut self, distribution: &str, once: Once) {
@@ -235,21 +220,18 @@ mod tests {
         }
     }
 
-    fn counted(is_new: bool, month: u64) -> Counted {
-        Counted { is_new, month }
-    }
-
     #[test]
     fn a_process_counts_each_once_and_by_the_month_of_utc() {
         let mut process = Process::default();
         let first = made("I1", "2026-11-30T23:59:59Z", &["/a", "/b*", "#c"]);
-        assert_eq!(process.count(&first), counted(true, 3));
-        assert_eq!(process.count(&first), counted(false, 3));
+        let november = BillingMonth::of(first.at);
+        assert!(process.count(&first) && !process.count(&first));
         let second = made("I2", "2026-12-01T00:00:00Z", &["/a"]);
-        assert_eq!(process.count(&second), counted(true, 1));
+        assert!(process.count(&second));
         let mut earlier = made("I0", "2026-12-01T00:00:00Z", &["/a"]);
         earlier.is_earlier = true;
-        assert_eq!(process.count(&earlier), counted(false, 1));
-        assert_eq!(process.month(BillingMonth::of(first.at)), 3);
+        assert!(!process.count(&earlier));
+        let december = BillingMonth::of(second.at);
+        assert_eq!((process.month(november), process.month(december)), (3, 1));
     }
 }

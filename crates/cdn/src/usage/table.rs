@@ -22,7 +22,7 @@ use backon::{ExponentialBuilder, Retryable as _};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Asked, BillingMonth, Counted, Made,
+    Asked, BillingMonth, Made,
     cleared::{Cleared, Footprint, Latest, Once, Search, Which},
 };
 use crate::{error::told, item::Item};
@@ -58,7 +58,7 @@ impl Table {
         Self { client, name }
     }
 
-    pub(super) async fn count(&self, made: &Made) -> Result<Counted, UsageError> {
+    pub(super) async fn count(&self, made: &Made) -> Result<bool, UsageError> {
         let month = BillingMonth::of(made.at);
         let write = || async {
             let put = self.put(made).map_err(Failed::Incomplete)?;
@@ -77,13 +77,11 @@ impl Table {
             .with_jitter()
             .with_max_times(6);
         let written = write.retry(backoff).when(Failed::is_conflict).await;
-        let is_new = match written {
-            Ok(()) => true,
-            Err(failed) if failed.is_there_already() => false,
-            Err(failed) => return Err(self.failed("TransactWriteItems", failed.told())),
-        };
-        let month = self.month(month).await?;
-        Ok(Counted { is_new, month })
+        match written {
+            Ok(()) => Ok(true),
+            Err(failed) if failed.is_there_already() => Ok(false),
+            Err(failed) => Err(self.failed("TransactWriteItems", failed.told())),
+        }
     }
 
     fn put(&self, made: &Made) -> Result<Put, BuildError> {
