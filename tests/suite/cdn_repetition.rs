@@ -187,3 +187,56 @@ async fn a_version_for_which_there_was_no_room_came_in_between() {
     assert_eq!(ask(&function, templates("1")).await["status"], "completed");
     assert_eq!(ask(&function, templates("1")).await["status"], "skipped");
 }
+
+#[tokio::test]
+async fn what_came_while_an_order_was_under_way_is_seen_too() {
+    let cdn = Cdn::new().await;
+    let ours = cdn.function().await;
+    let others = create(cdn.config().env("INVALIDATIONS_TABLE", "")).await;
+    for _ in 0..2 {
+        cdn.cloudfront
+            .fail_next_of("CreateInvalidation", 503, "ServiceUnavailable", "later");
+    }
+    let other = async {
+        let refused = || {
+            let requests = cdn.cloudfront.requests();
+            requests.iter().filter(|it| it.status == 503).count()
+        };
+        while refused() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        ask(&others, version("2")).await
+    };
+    // Ours is asked for first, and made last: by then version 2 is there.
+    let (first, second) = tokio::join!(ask(&ours, version("1")), other);
+    assert_eq!(
+        (&first["status"], &second["status"]),
+        (&json!("completed"), &json!("completed"))
+    );
+    assert_eq!(ask(&ours, version("1")).await["status"], "completed");
+    assert_eq!(ask(&ours, version("1")).await["status"], "skipped");
+    assert_eq!(cdn.made().len(), 3);
+}
+
+#[tokio::test]
+async fn however_much_was_cleared_elsewhere_a_repetition_is_known() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    assert_eq!(ask(&function, version("1")).await["status"], "completed");
+    for n in 0..12 {
+        ask(&function, paths(&[&format!("/{n}")])).await;
+    }
+    function.fresh().await;
+    assert_eq!(ask(&function, version("1")).await["status"], "skipped");
+    assert_eq!(cdn.cloudfront.billed(), 14);
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_is_not_taken_for_one_that_is_empty() {
+    let cdn = Cdn::new().await;
+    let function = create(cdn.config().env("INVALIDATIONS_TABLE", "missing")).await;
+    for _ in 0..2 {
+        assert_eq!(ask(&function, version("1")).await["status"], "completed");
+    }
+    assert_eq!(cdn.made().len(), 2);
+}

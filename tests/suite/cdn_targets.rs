@@ -291,3 +291,20 @@ async fn a_service_that_never_answers_ends_as_an_answer_and_not_as_a_timeout() {
     let failures = json!([{ "itemIdentifier": "1" }, { "itemIdentifier": "2" }]);
     assert_eq!(answer["batchItemFailures"], failures);
 }
+
+#[tokio::test]
+async fn a_distribution_that_refuses_keeps_no_other_from_being_cleared() {
+    let cdn = Cdn::new().await;
+    cdn.cloudfront.add(Distribution::new(OTHER, &cdn.bucket));
+    let function = cdn.function().await;
+    cdn.cloudfront
+        .fail_next_of("CreateInvalidation", 403, "AccessDenied", "not allowed");
+    let event = object_event(&cdn.bucket, "a", AT);
+    let (kind, _) = refused(&function, event.clone()).await;
+    assert_eq!((kind.as_str(), cdn.made().len()), ("Upstream", 1));
+    let answer = ask(&function, event).await;
+    let mut statuses = [&answer["status"], &answer["others"][0]["status"]];
+    statuses.sort_by_key(|status| status.as_str());
+    assert_eq!(statuses, [&json!("completed"), &json!("skipped")]);
+    assert_eq!(cdn.made().len(), 2);
+}

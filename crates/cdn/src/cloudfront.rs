@@ -55,6 +55,13 @@ pub struct Invalidation {
     pub items: Vec<String>,
 }
 
+/// An invalidation, as far as a list tells.
+struct Listed {
+    id: String,
+    is_completed: bool,
+    created: Timestamp,
+}
+
 impl CloudFront {
     /// With the endpoint and the credentials of `config`. Connects to nothing yet.
     #[must_use]
@@ -121,11 +128,11 @@ impl CloudFront {
     /// How much room there is for a new invalidation beside those in progress, whoever asked for them.
     pub async fn room(&self, distribution: &str) -> Result<Room, Error> {
         let mut room = Room::ALL;
-        for (id, is_completed) in self.newest(distribution).await? {
-            if is_completed {
+        for one in self.newest(distribution).await? {
+            if one.is_completed {
                 continue;
             }
-            let invalidation = match self.get(distribution, &id).await {
+            let invalidation = match self.get(distribution, &one.id).await {
                 Ok(invalidation) => invalidation,
                 Err(error) if error.kind == ErrorKind::NoInvalidation => continue,
                 Err(error) => return Err(error),
@@ -143,29 +150,37 @@ impl CloudFront {
         Ok(room)
     }
 
-    /// The first of the newest invalidations that is the one which is looked for, if it is among them; behind those that are newer
-    /// still, the newest first. Those of the ids `passed` are not looked at.
+    /// Of the newest invalidations the one that is looked for, if it is among them; behind all others that were made since a moment
+    /// or since that one, the newest first. Those of the ids `passed` are not looked at.
     pub async fn find(
         &self,
         distribution: &str,
         is_it: impl Fn(&Invalidation) -> bool,
-        passed: &[String],
+        (since, passed): (Option<Timestamp>, &[String]),
     ) -> Result<Option<(Vec<Invalidation>, Invalidation)>, Error> {
-        let mut newer = Vec::new();
+        let (mut others, mut found) = (Vec::new(), None);
         let newest = self.newest(distribution).await?;
-        let unknown = newest.into_iter().filter(|(id, _)| !passed.contains(id));
-        for (id, _) in unknown.take(LOOKED_AT) {
-            let invalidation = self.get(distribution, &id).await?;
-            if is_it(&invalidation) {
-                return Ok(Some((newer, invalidation)));
+        let unknown = newest.into_iter().filter(|one| !passed.contains(&one.id));
+        for one in unknown.take(LOOKED_AT) {
+            if found.is_some() && since.is_none_or(|since| one.created < since) {
+                break;
             }
-            newer.push(invalidation);
+            let invalidation = match self.get(distribution, &one.id).await {
+                Ok(invalidation) => invalidation,
+                Err(error) if error.kind == ErrorKind::NoInvalidation => continue,
+                Err(error) => return Err(error),
+            };
+            if found.is_none() && is_it(&invalidation) {
+                found = Some(invalidation);
+            } else {
+                others.push(invalidation);
+            }
         }
-        Ok(None)
+        Ok(found.map(|found| (others, found)))
     }
 
-    /// Ids of the newest invalidations, and whether each is completed. One page: there may be thousands.
-    async fn newest(&self, distribution: &str) -> Result<Vec<(String, bool)>, Error> {
+    /// The newest invalidations. One page: there may be thousands.
+    async fn newest(&self, distribution: &str) -> Result<Vec<Listed>, Error> {
         let list = self
             .client
             .list_invalidations()
@@ -177,7 +192,11 @@ impl CloudFront {
             .map(types::InvalidationList::items);
         let items = items.unwrap_or_default().iter();
         Ok(items
-            .map(|it| (it.id().to_owned(), is_completed(it.status())))
+            .map(|it| Listed {
+                id: it.id().to_owned(),
+                is_completed: is_completed(it.status()),
+                created: moment(it.create_time()).unwrap_or(Timestamp::MAX),
+            })
             .collect())
     }
 
@@ -223,14 +242,17 @@ fn is_completed(status: &str) -> bool {
     !status.eq_ignore_ascii_case("InProgress")
 }
 
+fn moment(time: &aws_sdk_cloudfront::primitives::DateTime) -> Option<Timestamp> {
+    let nanos = i32::try_from(time.subsec_nanos()).ok()?;
+    Timestamp::new(time.secs(), nanos).ok()
+}
+
 fn of_answer(answer: &types::Invalidation) -> Option<Invalidation> {
     let batch = answer.invalidation_batch()?;
-    let created = answer.create_time();
     Some(Invalidation {
         id: answer.id().to_owned(),
         is_completed: is_completed(answer.status()),
-        created: Timestamp::new(created.secs(), i32::try_from(created.subsec_nanos()).ok()?)
-            .ok()?,
+        created: moment(answer.create_time())?,
         reference: batch.caller_reference().to_owned(),
         items: batch
             .paths()

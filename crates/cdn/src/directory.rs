@@ -70,9 +70,13 @@ impl Directory {
         found.await
     }
 
-    /// The distributions that serve `bucket`.
-    pub async fn of_bucket(&self, bucket: &str) -> Result<Vec<Served>, LookupError> {
-        self.find(|all| by_bucket(all, bucket)).await
+    /// The distributions that serve `bucket`, which is known to be served at these domains.
+    pub async fn of_bucket(
+        &self,
+        bucket: &str,
+        domains: &[&str],
+    ) -> Result<Vec<Served>, LookupError> {
+        self.find(|all| by_bucket(all, bucket, domains)).await
     }
 
     /// A distribution is not there any more: what is kept is not believed from now on.

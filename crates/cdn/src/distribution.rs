@@ -119,9 +119,14 @@ impl Served {
     }
 }
 
-/// Those that serve objects of `bucket`. Those for tests of a change, too: they serve a share of readers, from caches of their own
-/// ("Learn how continuous deployment works" in the Developer Guide).
-pub fn by_bucket(all: &[Distribution], bucket: &str) -> Result<Vec<Served>, NotFound> {
+/// Those that serve objects of `bucket`: all that have it as an origin, those for tests of a change, too, which serve a share of
+/// readers from caches of their own ("Learn how continuous deployment works" in the Developer Guide). And those of the domains at
+/// which it is known to be served, unless others were found and these have other buckets: they may come by it through a proxy.
+pub fn by_bucket(
+    all: &[Distribution],
+    bucket: &str,
+    domains: &[&str],
+) -> Result<Vec<Served>, NotFound> {
     let mut found = Vec::new();
     for distribution in all {
         let origins = distribution.origins.iter();
@@ -139,6 +144,17 @@ pub fn by_bucket(all: &[Distribution], bucket: &str) -> Result<Vec<Served>, NotF
             if !found.contains(&served) {
                 found.push(served);
             }
+        }
+    }
+    let is_found = !found.is_empty();
+    for domain in domains {
+        match by_alias(all, domain) {
+            Ok(it) if found.iter().any(|served| served.distribution == it.id) => {}
+            Ok(it) if is_found && it.origins.iter().any(|of| is_s3(&of.domain_name)) => {}
+            Ok(it) => found.push(Served::whole(it.id.clone())),
+            // It is served at another name, then.
+            Err(_) if is_found => {}
+            Err(why) => return Err(why),
         }
     }
     if found.is_empty() {
@@ -161,10 +177,14 @@ fn is_bucket(host: &str, bucket: &str) -> bool {
     let rest = host
         .strip_prefix(bucket)
         .and_then(|rest| rest.strip_prefix(".s3"));
-    rest.is_some_and(|rest| {
-        let of_aws = rest.ends_with(".amazonaws.com") || rest.ends_with(".amazonaws.com.cn");
-        of_aws && (rest.starts_with('.') || rest.starts_with('-'))
-    })
+    let is_end = |rest: &str| rest.starts_with('.') || rest.starts_with('-');
+    rest.is_some_and(|rest| is_end(rest) && is_s3(host))
+}
+
+/// Whether a host is some bucket's.
+fn is_s3(host: &str) -> bool {
+    let of_aws = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
+    of_aws && host.contains(".s3")
 }
 
 fn seen<'a>(all: impl Iterator<Item = &'a Distribution>) -> String {
@@ -251,18 +271,58 @@ mod tests {
             with("E3", "my-releases.s3.amazonaws.com", ""),
             with("E4", "releases.s3.evil.example.com", ""),
         ];
-        let found = by_bucket(&all, "releases").unwrap();
+        let found = by_bucket(&all, "releases", &[]).unwrap();
         let found: Vec<_> = found
             .iter()
             .map(|it| (it.distribution.as_str(), it.cut.as_str(), it.has_others))
             .collect();
         assert_eq!(found, [("E1", "", false), ("E2", "prod/", false)]);
-        assert!(by_bucket(&all, "s3").is_err());
+        assert!(by_bucket(&all, "s3", &[]).is_err());
         let mut two = all.clone();
         two[0].origins.push(Origin {
             domain_name: "api.example.com".to_owned(),
             path: String::new(),
         });
-        assert!(by_bucket(&two, "releases").unwrap()[0].has_others);
+        assert!(by_bucket(&two, "releases", &[]).unwrap()[0].has_others);
+    }
+
+    #[test]
+    fn a_domain_that_is_named_for_a_bucket_is_served_by_it_unless_it_has_another_one() {
+        let with = |id: &str, host: &str, alias: &str| Distribution {
+            origins: vec![Origin {
+                domain_name: host.to_owned(),
+                path: String::new(),
+            }],
+            ..distribution(id, &[alias])
+        };
+        let all = [
+            with("E1", "bucket.s3.us-east-1.amazonaws.com", "own.example.com"),
+            with("E2", "proxy.example.com", "proxied.example.com"),
+            with(
+                "E3",
+                "other.s3.us-east-1.amazonaws.com",
+                "other.example.com",
+            ),
+        ];
+        let found = |bucket: &str, domains: &[&str]| {
+            let found = by_bucket(&all, bucket, domains)?;
+            let ids = found.into_iter().map(|served| served.distribution);
+            Ok::<_, NotFound>(ids.collect::<Vec<_>>())
+        };
+        for (bucket, domains, ids) in [
+            ("bucket", &[][..], &["E1"][..]),
+            ("bucket", &["own.example.com"], &["E1"]),
+            ("bucket", &["proxied.example.com"], &["E1", "E2"]),
+            (
+                "bucket",
+                &["other.example.com", "nobody.example.com"],
+                &["E1"],
+            ),
+            ("elsewhere", &["proxied.example.com"], &["E2"]),
+            ("alias", &["other.example.com"], &["E3"]),
+        ] {
+            assert_eq!(found(bucket, domains).unwrap(), ids, "{bucket} {domains:?}");
+        }
+        assert!(found("elsewhere", &["nobody.example.com"]).is_err());
     }
 }

@@ -1,17 +1,20 @@
 //! From what changed to an invalidation: planned within the room that there is, asked for once, and counted.
 
+mod order;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     cloudfront::{CloudFront, Invalidation},
     error::{Error, ErrorKind},
     item::{Item, Kind},
-    known::Known,
-    plan::{MAX_WILDCARDS, NoRoom, Plan, Room, plan},
+    plan::{MAX_WILDCARDS, Plan, Room, plan},
     price::{Price, cost},
     reference::{order as order_hash, reference},
     usage::{Asked, BillingMonth, Footprint, Made, Sought, Usage, Which},
 };
+
+pub use order::{Done, Order, OrderError};
 
 /// From so many paths on it is looked how many are in progress already; `CloudFront` refuses what is too much in any case.
 const MANY: usize = 500;
@@ -35,98 +38,22 @@ pub struct Invalidator {
     pub free: u64,
 }
 
-/// What is to be invalidated.
-#[derive(Clone, Copy, Debug)]
-pub struct Order<'a> {
-    /// Of which distribution.
-    pub distribution: &'a str,
-    /// What changed.
-    pub changed: &'a [Item],
-    /// What else there may be.
-    pub known: Known<'a>,
-    /// Because of what: versions of objects, or of a deployment. The same items because of the same are one invalidation.
-    pub content: &'a [String],
-}
-
-/// What an order came to.
-#[derive(Clone, Debug)]
-pub struct Done {
-    /// The items that were asked for.
-    pub plan: Plan,
-    /// The invalidation.
-    pub invalidation: Invalidation,
-    /// Whether it was made now, and not earlier.
-    pub is_new: bool,
-    /// How many items are billed for it: none if it was made earlier.
-    pub billed: u64,
-    /// How many the month has had by now, as far as it is known.
-    pub month: u64,
-    /// What it cost, in dollars.
-    pub cost: f64,
-}
-
-/// An order could not be carried out.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OrderError {
-    /// It is more than a distribution takes at a time, however empty.
-    #[error("{0}: name fewer paths, or wildcards for them")]
-    TooLarge(NoRoom),
-    /// There is no room beside what is in progress.
-    #[error("too much is in progress on {distribution}: {no_room}")]
-    NoRoom {
-        /// Of which distribution.
-        distribution: String,
-        /// What there is room for.
-        no_room: NoRoom,
-    },
-    /// There are tags, and the distribution knows of none.
-    #[error(
-        "{tag} is a tag, and {distribution} has no cache tags: set its CacheTagConfig, or name paths"
-    )]
-    NoTags {
-        /// Of which distribution.
-        distribution: String,
-        /// One of the tags.
-        tag: Item,
-    },
-    /// `CloudFront` has refused it, or cannot be asked.
-    #[error(transparent)]
-    CloudFront(#[from] Error),
-}
-
-impl OrderError {
-    /// What it means.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::TooLarge(_) | Self::NoTags { .. } => ErrorKind::Invalid,
-            Self::NoRoom { .. } => ErrorKind::TooManyInProgress,
-            Self::CloudFront(error) => error.kind,
-        }
-    }
-
-    /// Whether the same may succeed later.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        self.kind().is_retryable()
-    }
-}
-
 /// An order that is being carried out.
 struct Run<'a> {
     order: &'a Order<'a>,
     asked: Asked<'a>,
     /// How many items the month had before.
     month: u64,
+    /// Invalidations that have nothing to do with it.
+    passed: Vec<String>,
 }
 
 /// What there is before an order.
 enum Before {
     /// The same, after which nothing else was cleared that it clears.
     Same(Invalidation),
-    /// Something else, of this name; or nothing.
-    After(Option<String>),
+    /// Something else, of this name, or nothing; and later invalidations that have nothing to do with it.
+    After(Option<String>, Vec<String>),
 }
 
 /// What became of an invalidation since.
@@ -151,14 +78,15 @@ impl Invalidator {
         // Neither changes what the other finds. Three requests at once are much for a stack.
         let before = Box::pin(self.before(&asked));
         let (before, month) = tokio::join!(before, self.month(asked.at));
+        let (after, passed) = match before {
+            Before::Same(invalidation) => return Ok(done_before(invalidation, month)),
+            Before::After(after, passed) => (after, passed),
+        };
         let run = Run {
             order,
             asked,
             month,
-        };
-        let after = match before {
-            Before::Same(invalidation) => return Ok(run.done_before(invalidation)),
-            Before::After(after) => after,
+            passed,
         };
         let plan = self.plan(&run).await?;
         self.takes_tags_of(&plan, order.distribution).await?;
@@ -173,24 +101,29 @@ impl Invalidator {
         if let Err(error) = noted {
             tracing::warn!(%error, "That an invalidation is asked for could not be noted");
         }
-        let latest = latest.unwrap_or_else(|error| {
-            tracing::warn!(%error, "What was invalidated last is not known");
-            None
-        });
-        let Some(latest) = latest else {
-            return Before::After(None);
-        };
-        let id = match latest.which {
-            Which::Made(id) if latest.order == asked.order && latest.at >= asked.at - REPEATED => {
-                id
+        let latest = match latest {
+            Ok(Some(latest)) => latest,
+            Ok(None) => return Before::After(None, Vec::new()),
+            Err(error) => {
+                tracing::warn!(%error, "What was invalidated last is not known");
+                // A name that was never used: what only the table knows of may have come in between.
+                return Before::After(Some(asked.at.to_string()), Vec::new());
             }
-            Which::Made(name) | Which::Asked(name) => return Before::After(Some(name)),
+        };
+        let (id, passed) = match latest.which {
+            Which::Made(id) if latest.order == asked.order && latest.at >= asked.at - REPEATED => {
+                (id, latest.passed)
+            }
+            Which::Made(name) | Which::Asked(name) => {
+                return Before::After(Some(name), latest.passed);
+            }
         };
         let is_it = |found: &Invalidation| found.id == id;
-        match self.since(asked, is_it, &latest.passed).await {
+        let known = (Some(latest.asked), passed.as_slice());
+        match self.since(asked, is_it, known).await {
             Since::Nothing(invalidation) => Before::Same(invalidation),
-            Since::Another(other) => Before::After(Some(other.id)),
-            Since::Unknown => Before::After(Some(id)),
+            Since::Another(other) => Before::After(Some(other.id), passed),
+            Since::Unknown => Before::After(Some(id), passed),
         }
     }
 
@@ -230,10 +163,11 @@ impl Invalidator {
     /// Asks for an invalidation that is named after another one; tells what came after it, and whether it was made earlier.
     async fn named(
         &self,
-        Run { order, asked, .. }: &Run<'_>,
+        run: &Run<'_>,
         plan: &Plan,
         after: Option<&str>,
     ) -> Result<(Since, bool), Error> {
+        let Run { order, asked, .. } = run;
         let reference = reference(order.distribution, (&plan.items, order.content), after);
         let create = self
             .cloudfront
@@ -246,29 +180,28 @@ impl Invalidator {
             _ => {}
         }
         let is_it = |found: &Invalidation| found.reference == reference;
-        Ok((self.since(asked, is_it, &[]).await, true))
+        let since = self.since(asked, is_it, (None, &run.passed));
+        Ok((since.await, true))
     }
 
-    /// What came after the invalidation that is looked for, of all that was not `passed` over.
+    /// What came after the invalidation that is looked for, or while it was asked for, which was from that moment on; of all that was
+    /// not passed over.
     async fn since(
         &self,
         asked: &Asked<'_>,
         is_it: impl Fn(&Invalidation) -> bool,
-        passed: &[String],
+        known: (Option<Timestamp>, &[String]),
     ) -> Since {
-        let found = self
-            .cloudfront
-            .find(asked.distribution, is_it, passed)
-            .await;
+        let found = self.cloudfront.find(asked.distribution, is_it, known).await;
         let told =
             |error: &Error| tracing::warn!(%error, "An earlier invalidation could not be found");
-        let Some((newer, found)) = found.inspect_err(told).ok().flatten() else {
+        let Some((others, found)) = found.inspect_err(told).ok().flatten() else {
             return Since::Unknown;
         };
         let sought = Sought::new(asked.items);
         // The first that came after it: the last may be the same again, asked for after that one.
-        let mut newer = newer.into_iter().rev();
-        let another = newer.find(|other| Footprint::of(&items_of(other)).touches(&sought));
+        let mut others = others.into_iter().rev();
+        let another = others.find(|other| Footprint::of(&items_of(other)).touches(&sought));
         another.map_or(Since::Nothing(found), Since::Another)
     }
 
@@ -372,20 +305,18 @@ impl Invalidator {
     }
 }
 
-impl Run<'_> {
-    /// The same was asked for before.
-    fn done_before(&self, invalidation: Invalidation) -> Done {
-        Done {
-            plan: Plan {
-                items: items_of(&invalidation),
-                over_invalidated: 0,
-            },
-            invalidation,
-            is_new: false,
-            billed: 0,
-            month: self.month,
-            cost: 0.0,
-        }
+/// What was asked for before, in a month that has had so many items.
+fn done_before(invalidation: Invalidation, month: u64) -> Done {
+    Done {
+        plan: Plan {
+            items: items_of(&invalidation),
+            over_invalidated: 0,
+        },
+        invalidation,
+        is_new: false,
+        billed: 0,
+        month,
+        cost: 0.0,
     }
 }
 

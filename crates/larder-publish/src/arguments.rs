@@ -86,7 +86,8 @@ pub(crate) struct Monitor {
     /// 1970 by default: now, or give the commit's, so that a pipeline that was late cannot undo a later one.
     #[arg(long, value_name = "N")]
     pub(crate) epoch: Option<u64>,
-    /// Go back to an earlier release on purpose: at the epoch that is published, so that later ones can follow.
+    /// Go back to an earlier release on purpose: at the epoch after the one that is published, so that this is refused from then on,
+    /// and later ones can follow.
     #[arg(long, conflicts_with = "epoch")]
     pub(crate) rollback: bool,
     /// For how many days the signature is good. Unchanged, a release is signed again once half of them are over.

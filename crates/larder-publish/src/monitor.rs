@@ -194,9 +194,7 @@ fn next(
     signer: Option<&Signer>,
     now: u64,
 ) -> anyhow::Result<Next> {
-    let highest = before.published.as_ref().and_then(Published::epoch);
-    // Readers take the same again, whatever it is of.
-    let given = arguments.epoch.or(highest.filter(|_| arguments.rollback));
+    let given = arguments.epoch;
     let Some(published) = &before.published else {
         anyhow::ensure!(
             before.held.is_none() || given.is_some(),
@@ -205,6 +203,12 @@ fn next(
         );
         return Ok(Next::Write(given.unwrap_or(now)));
     };
+    let highest = published.epoch();
+    let offers_the_same = published.offers(document);
+    // One more, so that readers refuse what is taken back; commits are further apart.
+    let after = highest.filter(|_| arguments.rollback);
+    let after = after.map(|highest| highest.saturating_add(u64::from(!offers_the_same)));
+    let given = given.or(after);
     if let Some((given, highest)) = given
         .zip(highest)
         .filter(|(given, highest)| given < highest)
@@ -213,7 +217,6 @@ fn next(
             "--epoch {given} is under {highest}, which was published before: readers would refuse it as rolled back"
         );
     }
-    let offers_the_same = published.offers(document);
     let Some(signer) = signer else {
         anyhow::ensure!(
             offers_the_same || highest.is_none(),

@@ -24,8 +24,8 @@ const LIST_FROM: usize = 20;
 const LIST_FROM_PAID: usize = 2;
 /// A folder with more objects is not listed: that would be more than 20 requests.
 const LIST_MOST: usize = 20_000;
-/// How often what was refused together is asked for in halves, in search of what is refused.
-const MOST_HALVES: usize = 40;
+/// How often what was refused together is parted, in search of what is refused.
+const MOST_PARTINGS: usize = 40;
 
 impl App {
     /// One object's change. Lambda calls again after an error.
@@ -34,14 +34,22 @@ impl App {
         object: Object,
         call: &mut Call<'_>,
     ) -> Result<Outcome, Failed> {
-        let mut outcomes = Vec::new();
+        let (mut outcomes, mut problems) = (Vec::new(), Vec::new());
         let distributions = in_time(call.deadline, self.distributions_of(&object.bucket)).await;
         let changes = distributions.and_then(|of| self.changes_of(&object, 0, &of));
         let changes = changes.inspect_err(|failed| call.metrics.failed(failed))?;
         for (distribution, changed) in changes {
-            let outcome = self.together(&distribution, &[changed], call).await;
-            let outcome = outcome.map_err(|(failed, _)| failed);
-            outcomes.push(outcome.inspect_err(|failed| call.metrics.failed(failed))?);
+            match self.together(&distribution, &[changed], call).await {
+                Ok(outcome) => outcomes.push(outcome),
+                Err((problem, _)) => {
+                    call.metrics.failed(&problem);
+                    problems.push(problem);
+                }
+            }
+        }
+        // After all were asked, whichever of them fails: those that were done are done the next time.
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem);
         }
         let mut outcomes = outcomes.into_iter();
         let Some(first) = outcomes.next() else {
@@ -62,7 +70,7 @@ impl App {
         let (orders, mut failed) = self.orders(messages, call).await;
         let mut invalidations = Vec::new();
         for (distribution, changes) in orders {
-            let (outcomes, messages) = self.in_halves(&distribution, &changes, call).await;
+            let (outcomes, messages) = self.in_parts(&distribution, changes, call).await;
             invalidations.extend(outcomes);
             failed.extend(messages);
         }
@@ -77,15 +85,16 @@ impl App {
     }
 
     /// All changes of one distribution as one invalidation; or, where what some messages want cannot be had now, as the few that clear
-    /// what the others want. With them, which messages wait.
-    async fn in_halves(
+    /// what the others want, as far as these are found. With them, which messages wait.
+    async fn in_parts(
         &self,
         distribution: &str,
-        changes: &[Changed],
+        mut changes: Vec<Changed>,
         call: &mut Call<'_>,
     ) -> (Vec<Outcome>, BTreeSet<usize>) {
         let (mut outcomes, mut waiting) = (Vec::new(), BTreeSet::new());
-        let (mut parts, mut halves) = (vec![changes], 0);
+        changes.sort_by_key(Changed::is_wide);
+        let (mut parts, mut partings) = (vec![changes.as_slice()], 0);
         while let Some(part) = parts.pop() {
             let (problem, messages) = match self.together(distribution, part, call).await {
                 Ok(outcome) => {
@@ -94,10 +103,10 @@ impl App {
                 }
                 Err(problem) => problem,
             };
-            if problem.is_of_some() && part.len() > 1 && halves < MOST_HALVES {
-                tracing::warn!(distribution, messages = part.len(), error = %problem, "What came together is asked for in halves");
-                halves += 1;
-                let (first, second) = part.split_at(part.len() / 2);
+            if let Some(at) = problem.parting(part).filter(|_| partings < MOST_PARTINGS) {
+                tracing::warn!(distribution, messages = part.len(), error = %problem, "What came together is asked for in parts");
+                partings += 1;
+                let (first, second) = part.split_at(at);
                 parts.extend([second, first]);
             } else {
                 tracing::error!(distribution, messages = messages.len(), error = %problem, "An invalidation failed");
@@ -172,9 +181,10 @@ impl App {
         let (gathered, listing) = prepared.map_err(|late| (late, all()))?;
         if gathered.items.is_empty() {
             call.metrics.skipped += 1;
+            let month = async { Ok(self.invalidator.month(Timestamp::now()).await) };
             return Ok(Outcome {
                 distribution_id: Some(distribution.to_owned()),
-                month_billable_paths: self.invalidator.month(Timestamp::now()).await,
+                month_billable_paths: in_time(call.deadline, month).await.unwrap_or_default(),
                 ..Outcome::nothing(Standing::Skipped)
             });
         }

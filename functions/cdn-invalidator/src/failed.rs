@@ -6,6 +6,8 @@ use anyhow::Chain;
 use cdn::{ErrorKind, LookupError, OrderError, Rejected};
 use larder_lambda::{Error, ErrorKind as LambdaKind};
 
+use crate::gather::Changed;
+
 /// Why nothing was invalidated. Prints with all of its causes.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -36,10 +38,20 @@ impl Failed {
         }
     }
 
-    /// Whether a part of the same order may succeed: what is refused may be one item of many, and there is room for some.
-    pub(crate) fn is_of_some(&self) -> bool {
-        let has_no_room = matches!(self, Self::Order(OrderError::NoRoom { .. }));
-        has_no_room || self.kind() == ErrorKind::Invalid
+    /// Where to part changes that failed together, of which those with wildcards come last, so that some of them may succeed: what is
+    /// refused may be one item of many, and where there is no room for a wildcard there may be for paths.
+    pub(crate) fn parting(&self, changes: &[Changed]) -> Option<usize> {
+        let half = (changes.len() > 1).then_some(changes.len() / 2);
+        match self {
+            Self::Order(OrderError::NoRoom { .. }) => {
+                let narrow = changes.partition_point(|change| !change.is_wide());
+                match narrow {
+                    0 => half,
+                    narrow => (narrow < changes.len()).then_some(narrow),
+                }
+            }
+            _ => half.filter(|_| self.kind() == ErrorKind::Invalid),
+        }
     }
 
     /// The same as an invocation's error.

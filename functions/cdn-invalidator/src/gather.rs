@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cdn::{Cleared, Item, Served};
+use cdn::{Cleared, Item, Kind, Served};
 use jiff::Timestamp;
 
 /// What is to be invalidated of one distribution, because of what.
@@ -50,6 +50,13 @@ pub(crate) struct Changed {
     pub(crate) at: Option<Timestamp>,
     /// The object, if it is one.
     pub(crate) object: Option<Located>,
+}
+
+impl Changed {
+    /// Whether it asks for a wildcard.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.items.iter().any(|item| item.kind() == Kind::Wildcard)
+    }
 }
 
 /// Where a changed object lies.

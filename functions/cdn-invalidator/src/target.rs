@@ -23,55 +23,41 @@ impl App {
         }
     }
 
-    /// The distributions that serve a bucket: those that have it as an origin, and the one of the domain that the settings name for it,
-    /// as behind a proxy; of which settings may allow for one alone.
+    /// The distributions that serve a bucket: those that have it as an origin, and those of the domains that the settings name for it.
+    /// Of all of them settings may allow for one alone.
     pub(crate) async fn distributions_of(&self, bucket: &str) -> Result<Vec<Served>, Failed> {
-        let only = self.config.distribution.as_ref();
-        let mut served = match self.directory.of_bucket(bucket).await {
+        let domains = self.domains_over(bucket);
+        let found = self.directory.of_bucket(bucket, &domains).await;
+        let Some(only) = &self.config.distribution else {
+            return Ok(found?);
+        };
+        let mut served = match found {
             Ok(found) => found,
-            Err(LookupError::NotFound(none))
-                if only.is_none() && self.domain_over(bucket).is_none() =>
-            {
-                return Err(LookupError::NotFound(none).into());
-            }
             Err(LookupError::NotFound(_)) => Vec::new(),
             // Whoever names one need not be allowed to look for others.
-            Err(LookupError::Refused(error))
-                if only.is_some() && error.kind == ErrorKind::Denied =>
-            {
-                Vec::new()
-            }
+            Err(LookupError::Refused(error)) if error.kind == ErrorKind::Denied => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        let named = match self.domain_over(bucket) {
-            Some(domain) => match self.distribution_of(domain).await {
-                // It need not have the alias, if it is found without.
-                Err(failed) if failed.kind() == ErrorKind::NoDistribution && !served.is_empty() => {
-                    None
-                }
-                named => Some(named?),
-            },
-            None => only.filter(|_| served.is_empty()).cloned(),
-        };
-        if only.is_some() && named.is_some() {
-            served.retain(|served| named.as_ref() == Some(&served.distribution));
+        served.retain(|served| served.distribution == *only);
+        if served.is_empty() {
+            served.push(Served::whole(only.clone()));
         }
-        let missing = named.filter(|id| served.iter().all(|served| served.distribution != *id));
-        served.extend(missing.map(Served::whole));
         Ok(served)
     }
 
-    /// The domain that serves a bucket by the settings.
-    fn domain_over(&self, bucket: &str) -> Option<&Domain> {
+    /// The domains that serve a bucket by the settings.
+    fn domains_over(&self, bucket: &str) -> Vec<&str> {
         let config = &self.config;
-        let is = |named: &Option<String>| named.as_deref() == Some(bucket);
-        if is(&config.releases_bucket) {
-            return Some(&config.releases_domain);
-        }
-        config
-            .templates_domain
-            .as_ref()
-            .filter(|_| is(&config.templates_bucket))
+        let both = [
+            (&config.releases_bucket, Some(&config.releases_domain)),
+            (&config.templates_bucket, config.templates_domain.as_ref()),
+        ];
+        let named = both
+            .into_iter()
+            .filter(|(named, _)| named.as_deref() == Some(bucket));
+        named
+            .filter_map(|(_, domain)| domain.map(Domain::as_str))
+            .collect()
     }
 
     /// What is to be invalidated of `distributions` because an object of theirs has changed, a change a distribution.

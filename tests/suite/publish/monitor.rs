@@ -346,9 +346,18 @@ async fn an_earlier_release_comes_back_on_purpose_and_later_ones_follow() {
     let back = desk.monitor("1.0", &with(&["--rollback"])).await.json();
     assert_eq!(
         (&back["published"]["version"], &back["published"]["epoch"]),
-        (&json!("1.0"), &json!(7))
+        (&json!("1.0"), &json!(8))
     );
+    // Once more it is there already, and what was taken back is refused.
+    let again = desk.monitor("1.0", &with(&["--rollback"])).await.json();
+    assert_eq!(
+        (uploaded(&again), &again["published"]["epoch"]),
+        (vec![], &json!(8))
+    );
+    desk.write("slack", binary("newer---"));
+    let taken_back = desk.monitor("1.1", &with(&["--epoch", "7"])).await;
+    taken_back.is_refused("--epoch 7 is under 8");
     desk.write("slack", binary("newest--"));
-    let next = desk.monitor("1.2", &with(&["--epoch", "8"])).await.json();
-    assert_eq!(next["published"]["epoch"], 8);
+    let next = desk.monitor("1.2", &with(&["--epoch", "9"])).await.json();
+    assert_eq!(next["published"]["epoch"], 9);
 }

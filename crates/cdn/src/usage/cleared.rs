@@ -62,6 +62,8 @@ pub struct Latest {
     pub which: Which,
     /// When.
     pub at: Timestamp,
+    /// When it was about to be asked for.
+    pub asked: Timestamp,
     /// A hash of it.
     pub order: u64,
     /// Invalidations that came later, and had nothing to do with it.
@@ -72,8 +74,8 @@ pub struct Latest {
 pub(super) struct Search<'a> {
     sought: Sought<'a>,
     order: u64,
-    /// The same order, once it was met; and when it was about to be asked for.
-    same: Option<(Latest, Timestamp)>,
+    /// The same order, once it was met.
+    same: Option<Latest>,
     passed: Vec<String>,
 }
 
@@ -90,7 +92,7 @@ impl<'a> Search<'a> {
     /// Looks at the next one. What it returns is what is looked for: another order, or the same one unless another was under way
     /// while it was asked for. Attempts at the same order tell nothing.
     pub(super) fn look(&mut self, once: Once) -> Option<Latest> {
-        if let Some((same, _)) = self.same.take_if(|(_, asked)| once.at < *asked) {
+        if let Some(same) = self.same.take_if(|same| once.at < same.asked) {
             return Some(same);
         }
         let is_same = once.order == self.order;
@@ -101,25 +103,23 @@ impl<'a> Search<'a> {
         if is_same && (self.same.is_some() || once.which.made().is_none()) {
             return None;
         }
-        let (asked, latest) = (
-            once.asked,
-            Latest {
-                which: once.which,
-                at: once.at,
-                order: once.order,
-                passed: std::mem::take(&mut self.passed),
-            },
-        );
+        let latest = Latest {
+            which: once.which,
+            at: once.at,
+            asked: once.asked,
+            order: once.order,
+            passed: std::mem::take(&mut self.passed),
+        };
         if !is_same {
             return Some(latest);
         }
-        self.same = Some((latest, asked));
+        self.same = Some(latest);
         None
     }
 
     /// What is looked for, if nothing came before.
     pub(super) fn end(self) -> Option<Latest> {
-        self.same.map(|(same, _)| same)
+        self.same
     }
 }
 
