@@ -80,8 +80,8 @@ pub(super) async fn show(
     let first = Step::read("a reader asks", read(&url).await?);
     stack.publisher.publish(&release).await?;
     let stale = Step::read("another release is published", read(&url).await?);
-    // S3 tells of changes to the second: what is cleared in a later one need not be cleared again when it does.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // What is cleared that much later need not be cleared again when S3 tells of it.
+    tokio::time::sleep(cdn::CLOCK_MARGIN.unsigned_abs() + Duration::from_millis(200)).await;
     let event = json!({ "monitor": monitor, "version": version, "wait": true });
     let answer = invoke(watch, "cdn-invalidator", &event, dir).await?;
     let number = |name: &str| answer.get(name).and_then(Value::as_f64).unwrap_or_default();
