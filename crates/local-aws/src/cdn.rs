@@ -27,7 +27,7 @@ const TABLE: &str = "invalidations";
 const QUEUE: &str = "invalidations";
 /// Until an invalidation is carried out: less than CloudFront's seconds, for those who wait in front of a terminal.
 const DELAY: Duration = Duration::from_secs(1);
-/// Until a message comes again: the template's twelve minutes are for those who do not wait either.
+/// Until a message comes again: the template's three minutes are for those who do not wait either.
 const VISIBILITY: Duration = Duration::from_secs(30);
 const ATTEMPTS: u32 = 20;
 /// As in the template, but for how long it is waited for more.
