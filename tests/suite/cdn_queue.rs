@@ -311,3 +311,27 @@ async fn a_wildcard_without_room_keeps_no_path_waiting() {
     let items: Vec<_> = cdn.made().into_iter().skip(1).flatten().collect();
     assert_eq!(items, ["/a", "/b", "/c"]);
 }
+
+#[tokio::test]
+async fn more_paths_than_there_is_room_for_keep_no_others_waiting() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    cdn.cloudfront.set_delay(Duration::from_hours(1));
+    let many = |folder: &str, count: usize| {
+        let paths: Vec<_> = (0..count).map(|n| format!("/{folder}/{n}")).collect();
+        json!({ "domain": DOMAIN, "paths": paths })
+    };
+    assert_eq!(
+        ask(&function, many("busy", 1_000)).await["status"],
+        "submitted"
+    );
+    let event = |key: &str| object_event(&cdn.bucket, key, "2026-11-27T04:00:00Z").to_string();
+    let bodies = [
+        ("1", event("a")),
+        ("many", many("more", 2_500).to_string()),
+        ("3", event("b")),
+    ];
+    assert_eq!(failures(&ask(&function, batch(&bodies)).await), ["many"]);
+    let items: Vec<_> = cdn.made().into_iter().skip(1).flatten().collect();
+    assert_eq!(items, ["/a", "/b"]);
+}

@@ -121,7 +121,7 @@ impl Served {
 
 /// Those that serve objects of `bucket`: all that have it as an origin, those for tests of a change, too, which serve a share of
 /// readers from caches of their own ("Learn how continuous deployment works" in the Developer Guide). And those of the domains at
-/// which it is known to be served, unless others were found and these have other buckets: they may come by it through a proxy.
+/// which it is known to be served, which may come by it through a proxy; unless others were found, and these have other buckets alone.
 pub fn by_bucket(
     all: &[Distribution],
     bucket: &str,
@@ -150,7 +150,7 @@ pub fn by_bucket(
     for domain in domains {
         match by_alias(all, domain) {
             Ok(it) if found.iter().any(|served| served.distribution == it.id) => {}
-            Ok(it) if is_found && it.origins.iter().any(|of| is_s3(&of.domain_name)) => {}
+            Ok(it) if is_found && it.origins.iter().all(|of| is_s3(&of.domain_name)) => {}
             Ok(it) => found.push(Served::whole(it.id.clone())),
             // It is served at another name, then.
             Err(_) if is_found => {}
@@ -178,13 +178,17 @@ fn is_bucket(host: &str, bucket: &str) -> bool {
         .strip_prefix(bucket)
         .and_then(|rest| rest.strip_prefix(".s3"));
     let is_end = |rest: &str| rest.starts_with('.') || rest.starts_with('-');
-    rest.is_some_and(|rest| is_end(rest) && is_s3(host))
+    rest.is_some_and(|rest| is_end(rest) && is_of_aws(host))
 }
 
-/// Whether a host is some bucket's.
+/// Whether a host is some bucket's, by its own name. One that is an access point's may be any bucket's.
 fn is_s3(host: &str) -> bool {
-    let of_aws = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
-    of_aws && host.contains(".s3")
+    let is_point = host.contains("-s3alias.") || host.contains(".accesspoint.");
+    is_of_aws(host) && host.contains(".s3") && !is_point
+}
+
+fn is_of_aws(host: &str) -> bool {
+    host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
 }
 
 fn seen<'a>(all: impl Iterator<Item = &'a Distribution>) -> String {
@@ -295,14 +299,20 @@ mod tests {
             }],
             ..distribution(id, &[alias])
         };
+        let (bucket, other) = (
+            "bucket.s3.us-east-1.amazonaws.com",
+            "other.s3.us-east-1.amazonaws.com",
+        );
+        let point = "point-x-s3alias.s3.us-east-1.amazonaws.com";
+        let proxy = "proxy.example.com";
+        let mut mixed = with("E5", proxy, "mixed.example.com");
+        mixed.origins.extend(with("", other, "").origins);
         let all = [
-            with("E1", "bucket.s3.us-east-1.amazonaws.com", "own.example.com"),
-            with("E2", "proxy.example.com", "proxied.example.com"),
-            with(
-                "E3",
-                "other.s3.us-east-1.amazonaws.com",
-                "other.example.com",
-            ),
+            with("E1", bucket, "own.example.com"),
+            with("E2", proxy, "proxied.example.com"),
+            with("E3", other, "other.example.com"),
+            with("E4", point, "point.example.com"),
+            mixed,
         ];
         let found = |bucket: &str, domains: &[&str]| {
             let found = by_bucket(&all, bucket, domains)?;
@@ -318,6 +328,8 @@ mod tests {
                 &["other.example.com", "nobody.example.com"],
                 &["E1"],
             ),
+            ("bucket", &["point.example.com"], &["E1", "E4"]),
+            ("bucket", &["mixed.example.com"], &["E1", "E5"]),
             ("elsewhere", &["proxied.example.com"], &["E2"]),
             ("alias", &["other.example.com"], &["E3"]),
         ] {

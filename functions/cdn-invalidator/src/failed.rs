@@ -45,10 +45,8 @@ impl Failed {
         match self {
             Self::Order(OrderError::NoRoom { .. }) => {
                 let narrow = changes.partition_point(|change| !change.is_wide());
-                match narrow {
-                    0 => half,
-                    narrow => (narrow < changes.len()).then_some(narrow),
-                }
+                let is_mixed = (1..changes.len()).contains(&narrow);
+                if is_mixed { Some(narrow) } else { half }
             }
             _ => half.filter(|_| self.kind() == ErrorKind::Invalid),
         }
