@@ -9,7 +9,12 @@ pub type Fields = Map<String, Value>;
 
 /// The beginning of what somebody sent, for an error message: an error has to fit in an answer.
 pub fn shown(sent: impl fmt::Display) -> String {
-    sent.to_string().chars().take(80).collect()
+    bounded(sent, 80)
+}
+
+/// At most so many characters of an error that may quote what was read: as long as that was, it would fill a log.
+pub fn bounded(error: impl fmt::Display, most: usize) -> String {
+    error.to_string().chars().take(most).collect()
 }
 
 /// Whether `text` is a name as all functions take them, `^[a-z0-9][a-z0-9-]{0,63}$`: fit to be a part of a path, a URL or a key.

@@ -4,7 +4,7 @@ mod object;
 
 use cdn::{Item, MAX_EXACT, MAX_WILDCARDS, Rejected};
 use jiff::Timestamp;
-use larder_lambda::event::{Fields, is_name, no_others, shown};
+use larder_lambda::event::{Fields, bounded, is_name, no_others, shown};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,6 +16,8 @@ use crate::domain::{Domain, InvalidDomain};
 const MOST_MESSAGES: usize = 10_000;
 /// How many rejected paths an error tells.
 const TOLD: usize = 20;
+/// How much of what is wrong with a message is told, in characters.
+const QUOTED: usize = 8_000;
 /// What an event may be.
 const TAKES: &str = "has `monitor`, `templates`, or `domain` and `paths`, perhaps `version` and `wait`; or `status`; \
                      or is of an object in S3, or a queue's";
@@ -199,7 +201,7 @@ impl Body {
             Ok(Event::Status(_) | Event::Batch(_)) => {
                 Err("a message says what changed, and nothing else".to_owned())
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(bounded(error, QUOTED)),
         }
     }
 }

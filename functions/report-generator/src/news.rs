@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
+use larder_lambda::event::bounded;
 use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
 use crate::{
-    outside::{Limits, Outside, Unanswered, plain},
+    outside::{Limits, Outside, QUOTED, Unanswered, plain},
     ticker::Ticker,
 };
 
@@ -113,7 +114,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Article>, String> {
     struct Stream {
         stream: Vec<serde_json::Value>,
     }
-    let answer: Answer = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let answer: Answer = serde_json::from_slice(bytes).map_err(|error| bounded(error, QUOTED))?;
     let items = answer.data.ticker_stream.stream;
     Ok(items.iter().filter_map(article).take(MOST).collect())
 }

@@ -8,6 +8,9 @@ use std::{
 use backon::{ExponentialBuilder, Retryable as _};
 use reqwest::{Client, RequestBuilder, StatusCode};
 
+/// How much is told, in characters, of why an answer cannot be read: that quotes the answer.
+pub(crate) const QUOTED: usize = 300;
+
 /// What one question may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {

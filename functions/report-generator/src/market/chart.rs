@@ -5,10 +5,11 @@
 //! for splits alone, and dividends in `adjclose`. Numbers are bounded, so that nothing made of them overflows.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use larder_lambda::event::bounded;
 use serde::Deserialize;
 
 use crate::{
-    outside::plain,
+    outside::{QUOTED, plain},
     series::{Bar, Series},
 };
 
@@ -110,7 +111,7 @@ pub fn parse(bytes: &[u8], symbol: &str) -> Result<Series, Unusable> {
         return Err(Unusable::Foreign("it is too long".to_owned()));
     }
     let answer: Answer =
-        serde_json::from_slice(bytes).map_err(|error| Unusable::Foreign(error.to_string()))?;
+        serde_json::from_slice(bytes).map_err(|error| Unusable::Foreign(bounded(error, QUOTED)))?;
     if let Some(error) = answer.chart.error {
         let said = larder_lambda::event::shown(format!("{}: {}", error.code, error.description));
         return Err(Unusable::Unknown(said));

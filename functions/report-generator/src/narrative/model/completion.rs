@@ -1,10 +1,14 @@
 //! A chat completion as it comes: read leniently, as servers differ, and believed in nothing. Pure.
 
+use larder_lambda::event::bounded;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::NoText;
-use crate::narrative::{Recommendation, Sections};
+use crate::{
+    narrative::{Recommendation, Sections},
+    outside::QUOTED,
+};
 
 /// The longest section that is printed, in characters.
 const MAX_SECTION: usize = 3_000;
@@ -43,7 +47,7 @@ struct Usage {
 pub fn parse(bytes: &[u8]) -> Read {
     let completion: Completion = match serde_json::from_slice(bytes) {
         Ok(completion) => completion,
-        Err(error) => return (Err(NoText::Malformed(error.to_string())), (0, 0)),
+        Err(error) => return (Err(malformed(&error)), (0, 0)),
     };
     let usage = completion.usage.unwrap_or_default();
     let tokens = (
@@ -63,6 +67,10 @@ pub fn parse(bytes: &[u8]) -> Read {
     (sections(&content(&choice.message.content)), tokens)
 }
 
+fn malformed(error: &serde_json::Error) -> NoText {
+    NoText::Malformed(bounded(error, QUOTED))
+}
+
 /// A text, or parts of one.
 fn content(content: &Value) -> String {
     match content {
@@ -80,8 +88,7 @@ fn sections(text: &str) -> Result<(Sections, Recommendation), NoText> {
     let object = text.find('{').zip(text.rfind('}'));
     let object = object.and_then(|(from, to)| text.get(from..=to));
     let object = object.ok_or_else(|| NoText::Malformed("it has no JSON object".to_owned()))?;
-    let object: Value =
-        serde_json::from_str(object).map_err(|error| NoText::Malformed(error.to_string()))?;
+    let object: Value = serde_json::from_str(object).map_err(|error| malformed(&error))?;
     let section = |name: &'static str| {
         let text = match object.get(name) {
             Some(Value::String(text)) => text.clone(),
@@ -184,6 +191,8 @@ mod tests {
         assert!(said(&completion(&json!(good()), "length")).contains("cut short"));
         assert!(said(b"<html>").contains("cannot be read"));
         assert!(said(b"{}").contains("no choices"));
+        let quoted = json!({ "choices": "\u{7f}".repeat(10_000) }).to_string();
+        assert!(said(quoted.as_bytes()).len() < 2_000);
         assert!(said(&completion(&json!(null), "stop")).contains("no JSON object"));
         let without = good().replace("risks", "risk");
         assert!(said(&completion(&json!(without), "stop")).contains("has no risks"));
