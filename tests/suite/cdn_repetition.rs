@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
-use local_aws::cloudfront::{Distribution, Duplicates};
+use local_aws::cloudfront::Duplicates;
 use serde_json::json;
 
 use crate::{
-    cdn_world::{Cdn, DISTRIBUTION, DOMAIN, paths, slack, version},
+    cdn_world::{Cdn, DOMAIN, paths, slack, version},
     world::{ask, create},
 };
 
+/// All that CloudFront may answer to a reference that was used before.
+const SHAPES: [Duplicates; 3] = [
+    Duplicates::First,
+    Duplicates::Documented,
+    Duplicates::Observed,
+];
+
 #[tokio::test]
 async fn the_same_content_twice_is_one_invalidation() {
-    for duplicates in [
-        Duplicates::First,
-        Duplicates::Documented,
-        Duplicates::Observed,
-    ] {
+    for duplicates in SHAPES {
         let cdn = Cdn::new().await;
         cdn.cloudfront.set_duplicates(duplicates);
         let function = cdn.function().await;
@@ -67,19 +70,13 @@ async fn a_version_that_comes_back_is_cleared_again() {
         assert_eq!(cdn.cloudfront.billed() - before, 8);
         // Otherwise the second function would find what the first one has asked for.
         ask(&function, paths(&["/*"])).await;
-        cdn.cloudfront.remove(DISTRIBUTION);
-        let distribution = Distribution::new(DISTRIBUTION, &cdn.bucket).alias(DOMAIN);
-        cdn.cloudfront.add(distribution.edge(cdn.edge.cache()));
+        cdn.start_over();
     }
 }
 
 #[tokio::test]
 async fn without_a_table_fresh_environments_find_what_came_between_in_cloudfront_itself() {
-    for duplicates in [
-        Duplicates::First,
-        Duplicates::Documented,
-        Duplicates::Observed,
-    ] {
+    for duplicates in SHAPES {
         let cdn = Cdn::new().await;
         cdn.cloudfront.set_duplicates(duplicates);
         let function = create(cdn.config().env("INVALIDATIONS_TABLE", "")).await;
@@ -165,9 +162,7 @@ async fn what_others_have_cleared_since_is_seen_whatever_the_count_knows() {
         assert_eq!(ask(&ours, version("1")).await["status"], "skipped");
         assert_eq!(cdn.made().len() - made, 4);
         // Otherwise the second round would find what the first one has asked for.
-        cdn.cloudfront.remove(DISTRIBUTION);
-        let distribution = Distribution::new(DISTRIBUTION, &cdn.bucket).alias(DOMAIN);
-        cdn.cloudfront.add(distribution.edge(cdn.edge.cache()));
+        cdn.start_over();
     }
 }
 

@@ -64,8 +64,7 @@ impl Cdn {
     async fn with_visibility(bucket: &str, edge: Edge, visibility: Duration) -> Self {
         let cloudfront = CloudFront::start().await.unwrap();
         cloudfront.set_delay(Duration::ZERO);
-        let distribution = Distribution::new(DISTRIBUTION, bucket).alias(DOMAIN);
-        cloudfront.add(distribution.edge(edge.cache()));
+        cloudfront.add(distribution(bucket, &edge));
         let tables = DynamoDb::start().unwrap();
         let client = dynamodb::client(&tables).await;
         dynamodb::create_table(&client, TABLE, &["pk", "sk"])
@@ -84,6 +83,11 @@ impl Cdn {
             queue,
             dead,
         }
+    }
+
+    /// Has CloudFront know of no invalidation that was made by now.
+    pub(crate) fn start_over(&self) {
+        self.cloudfront.add(distribution(&self.bucket, &self.edge));
     }
 
     /// cdn-invalidator as it is deployed, but for its queue.
@@ -142,6 +146,12 @@ impl Cdn {
         let made = requests.into_iter().filter(|request| request.made);
         made.map(|request| request.items).collect()
     }
+}
+
+/// The distribution that serves the bucket, by that edge.
+fn distribution(bucket: &str, edge: &Edge) -> Distribution {
+    let distribution = Distribution::new(DISTRIBUTION, bucket).alias(DOMAIN);
+    distribution.edge(edge.cache())
 }
 
 /// What is served there, and its `X-Cache`.

@@ -29,8 +29,8 @@ pub enum ListError {
     Full(#[from] Full),
 }
 
-/// The paths of all objects whose keys begin with `prefix`, at most `most` of them; publishers' own notes aside. `cut` is what of each key the paths do not
-/// have, as an origin's path is not.
+/// The paths of all objects whose keys begin with `prefix`, at most `most` of them; publishers' own notes aside. `cut` is what of
+/// each key the paths do not have, as an origin's path is not.
 pub async fn list(
     client: &Client,
     bucket: &str,

@@ -125,6 +125,19 @@ impl CloudFront {
         invalidation.ok_or_else(|| Error::no_answer(OPERATION, &on))
     }
 
+    /// The same; none if it was forgotten meanwhile, as old ones are.
+    async fn get_if_there(
+        &self,
+        distribution: &str,
+        invalidation: &str,
+    ) -> Result<Option<Invalidation>, Error> {
+        match self.get(distribution, invalidation).await {
+            Ok(invalidation) => Ok(Some(invalidation)),
+            Err(error) if error.kind == ErrorKind::NoInvalidation => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// How much room there is for a new invalidation beside those in progress, whoever asked for them.
     pub async fn room(&self, distribution: &str) -> Result<Room, Error> {
         let mut room = Room::ALL;
@@ -132,10 +145,8 @@ impl CloudFront {
             if one.is_completed {
                 continue;
             }
-            let invalidation = match self.get(distribution, &one.id).await {
-                Ok(invalidation) => invalidation,
-                Err(error) if error.kind == ErrorKind::NoInvalidation => continue,
-                Err(error) => return Err(error),
+            let Some(invalidation) = self.get_if_there(distribution, &one.id).await? else {
+                continue;
             };
             let wildcards = invalidation
                 .items
@@ -165,10 +176,8 @@ impl CloudFront {
             if found.is_some() && since.is_none_or(|since| one.created < since) {
                 break;
             }
-            let invalidation = match self.get(distribution, &one.id).await {
-                Ok(invalidation) => invalidation,
-                Err(error) if error.kind == ErrorKind::NoInvalidation => continue,
-                Err(error) => return Err(error),
+            let Some(invalidation) = self.get_if_there(distribution, &one.id).await? else {
+                continue;
             };
             if found.is_none() && is_it(&invalidation) {
                 found = Some(invalidation);

@@ -135,7 +135,7 @@ impl Invalidator {
         plan: Plan,
         mut after: Option<String>,
     ) -> Result<Done, OrderError> {
-        let Run { order, asked, .. } = run;
+        let asked = &run.asked;
         for _ in 0..CAME_BACK {
             let found = self.named(run, &plan, after.as_deref()).await?;
             after = match found {
@@ -147,32 +147,20 @@ impl Invalidator {
             };
         }
         // By a name that was never used.
-        let never_used = asked.at.to_string();
-        let reference = reference(
-            order.distribution,
-            (&plan.items, order.content),
-            Some(&never_used),
-        );
-        let create = self
-            .cloudfront
-            .create(order.distribution, &plan.items, &reference);
-        let made = create.await?;
-        Ok(self.counted(run, plan, (made, false)).await)
+        let (_, made) = self.create(run, &plan, Some(&asked.at.to_string())).await;
+        Ok(self.counted(run, plan, (made?, false)).await)
     }
 
-    /// Asks for an invalidation that is named after another one; tells what came after it, and whether it was made earlier.
+    /// The same; tells what came after the one of that name, and whether that was made earlier.
     async fn named(
         &self,
         run: &Run<'_>,
         plan: &Plan,
         after: Option<&str>,
     ) -> Result<(Since, bool), Error> {
-        let Run { order, asked, .. } = run;
-        let reference = reference(order.distribution, (&plan.items, order.content), after);
-        let create = self
-            .cloudfront
-            .create(order.distribution, &plan.items, &reference);
-        match create.await {
+        let asked = &run.asked;
+        let (reference, created) = self.create(run, plan, after).await;
+        match created {
             Ok(made) if made.created >= asked.at - EARLIER => {
                 return Ok((Since::Nothing(made), false));
             }
@@ -182,6 +170,21 @@ impl Invalidator {
         let is_it = |found: &Invalidation| found.reference == reference;
         let since = self.since(asked, is_it, (None, &run.passed));
         Ok((since.await, true))
+    }
+
+    /// Asks for an invalidation that is named after another one; tells its own name, too.
+    async fn create(
+        &self,
+        Run { order, .. }: &Run<'_>,
+        plan: &Plan,
+        after: Option<&str>,
+    ) -> (String, Result<Invalidation, Error>) {
+        let reference = reference(order.distribution, (&plan.items, order.content), after);
+        let create = self
+            .cloudfront
+            .create(order.distribution, &plan.items, &reference);
+        let created = create.await;
+        (reference, created)
     }
 
     /// What came after the invalidation that is looked for, or while it was asked for, which was from that moment on; of all that was
@@ -323,5 +326,5 @@ fn done_before(invalidation: Invalidation, month: u64) -> Done {
 /// The items of an invalidation, as `CloudFront` has them.
 fn items_of(invalidation: &Invalidation) -> Vec<Item> {
     let items = invalidation.items.iter();
-    items.map(|text| Item::stored(text)).collect()
+    items.map(|text| Item::spelled(text)).collect()
 }

@@ -129,14 +129,9 @@ impl Item {
         Self(format!("{prefix}*").into())
     }
 
-    /// An item that was spelled as items are before it was written down.
-    pub(crate) fn stored(text: &str) -> Self {
+    /// What is spelled as items are already.
+    pub(crate) fn spelled(text: &str) -> Self {
         Self(text.into())
-    }
-
-    /// A path that is spelled as items are.
-    pub(crate) fn exact(path: &str) -> Self {
-        Self(path.into())
     }
 
     fn tag(tag: &str) -> Option<Self> {

@@ -29,6 +29,5 @@ pub use price::{FREE_ITEMS, Price, cost};
 pub use reference::reference;
 pub use standing::Standing;
 pub use usage::{
-    Asked, BillingMonth, CLOCK_MARGIN, Cleared, Latest, Made, Process, Table, Usage, UsageError,
-    Which,
+    Asked, BillingMonth, Cleared, Latest, Made, Process, SETTLED, Table, Usage, UsageError, Which,
 };

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::Client;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use cleared::Once;
-pub use cleared::{CLOCK_MARGIN, Cleared, Latest, Which};
+pub use cleared::{Cleared, Latest, SETTLED, Which};
 pub(crate) use cleared::{Footprint, Sought};
 pub use table::{Table, UsageError};
 

@@ -14,6 +14,7 @@ use aws_sdk_s3::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::{SdkConfig, service_config::ServiceConfigKey};
 use larder_artifact::Compression;
+use larder_lambda::event::bounded;
 
 pub(crate) use reading::{Found, Held, Listed};
 
@@ -247,7 +248,7 @@ impl Store {
             operation,
             key: key.to_owned(),
             bucket: self.bucket.clone(),
-            cause: cause.chars().take(500).collect(),
+            cause: bounded(cause, 500),
         }
     }
 }

@@ -206,7 +206,7 @@ impl App {
             content: &content,
         };
         let done = self.carry_out(&order, call).await;
-        let done = done.map_err(|failed| (failed, gathered.messages.clone()))?;
+        let done = done.map_err(|failed| (failed, gathered.messages))?;
         Ok(Outcome::of_order(distribution, &done))
     }
 

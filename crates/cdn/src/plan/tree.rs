@@ -156,7 +156,7 @@ impl<'a> Tree<'a> {
                 (Step::Leaf, _) => {
                     leaf = leaf.saturating_sub(1);
                     if let (Some(_), Some(path)) = (share, self.paths.get(leaf)) {
-                        chosen.items.push(Item::exact(path));
+                        chosen.items.push(Item::spelled(path));
                         chosen.paths += 1;
                     }
                 }

@@ -1,6 +1,6 @@
 //! What was cleared, when and because of what: so that what changed before that is not cleared again, and what came back is.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,7 +11,13 @@ use crate::{
 };
 
 /// An invalidation that came so long after a change has cleared it, though the change is told to the second, and by another clock.
-pub const CLOCK_MARGIN: SignedDuration = SignedDuration::from_secs(2);
+const CLOCK_MARGIN: SignedDuration = SignedDuration::from_secs(2);
+/// Whoever waits for so long after an upload has it cleared so late that nobody clears it again when S3 tells of it.
+pub const SETTLED: Duration = CLOCK_MARGIN
+    .unsigned_abs()
+    .saturating_add(Duration::from_millis(200));
+/// What the names of attempts begin with.
+const ATTEMPT: &str = "asked-";
 
 /// What was cleared of a distribution, in order of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,9 +53,24 @@ impl Which {
         }
     }
 
-    fn made(&self) -> Option<String> {
+    /// The name of an attempt, which no invalidation has as its id.
+    fn attempt(asked: &Asked<'_>) -> Self {
+        Self::Asked(format!("{ATTEMPT}{:016x}-{}", asked.order, asked.at))
+    }
+
+    /// Whichever is called so.
+    pub(super) fn of(name: &str) -> Self {
+        let which = if name.starts_with(ATTEMPT) {
+            Self::Asked
+        } else {
+            Self::Made
+        };
+        which(name.to_owned())
+    }
+
+    fn made(&self) -> Option<&str> {
         match self {
-            Self::Made(id) => Some(id.clone()),
+            Self::Made(id) => Some(id),
             Self::Asked(_) => None,
         }
     }
@@ -91,20 +112,20 @@ impl<'a> Search<'a> {
 
     /// Looks at the next one. What it returns is what is looked for: another order, or the same one unless another was under way
     /// while it was asked for. Attempts at the same order tell nothing.
-    pub(super) fn look(&mut self, once: Once) -> Option<Latest> {
+    pub(super) fn look(&mut self, once: &Once) -> Option<Latest> {
         if let Some(same) = self.same.take_if(|same| once.at < same.asked) {
             return Some(same);
         }
         let is_same = once.order == self.order;
         if !once.items.touches(&self.sought) {
-            self.passed.extend(once.which.made());
+            self.passed.extend(once.which.made().map(str::to_owned));
             return None;
         }
         if is_same && (self.same.is_some() || once.which.made().is_none()) {
             return None;
         }
         let latest = Latest {
-            which: once.which,
+            which: once.which.clone(),
             at: once.at,
             asked: once.asked,
             order: once.order,
@@ -211,7 +232,7 @@ impl Once {
 
     pub(super) fn asked(asked: &Asked<'_>) -> Self {
         Self {
-            which: Which::Asked(format!("asked-{:016x}-{}", asked.order, asked.at)),
+            which: Which::attempt(asked),
             at: asked.at,
             asked: asked.at,
             order: asked.order,
@@ -234,13 +255,13 @@ impl Cleared {
         let hash = fingerprint(item.as_str());
         let is_later = |once: &&Once| once.at.duration_since(moment) > CLOCK_MARGIN;
         let mut later = self.0.iter().filter(is_later);
-        later.any(|once| matches!(once.which, Which::Made(_)) && once.items.clears(hash, item))
+        later.any(|once| once.which.made().is_some() && once.items.clears(hash, item))
     }
 
     /// The latest order that had to do with any of the items.
     pub(super) fn latest(&self, asked: &Asked<'_>) -> Option<Latest> {
         let mut search = Search::new(asked);
-        let mut newest = self.0.iter().rev().cloned();
+        let mut newest = self.0.iter().rev();
         newest
             .find_map(|once| search.look(once))
             .or_else(|| search.end())

@@ -154,7 +154,7 @@ impl Table {
             };
             let page = page.map_err(|error| self.failed("Query", told(&error)))?;
             let mut latest = page.items().iter().filter_map(once);
-            if let Some(found) = latest.find_map(|once| search.look(once)) {
+            if let Some(found) = latest.find_map(|once| search.look(&once)) {
                 return Ok(Some(found));
             }
         }
@@ -240,19 +240,14 @@ fn once(item: &HashMap<String, AttributeValue>) -> Option<Once> {
     let stem = item.get("stem").and_then(|stem| stem.as_s().ok());
     let at = at.parse().ok()?;
     let asked = item.get("asked").and_then(|asked| asked.as_s().ok());
-    let name = name.to_owned();
     Some(Once {
-        which: if name.starts_with("asked-") {
-            Which::Asked(name)
-        } else {
-            Which::Made(name)
-        },
+        which: Which::of(name),
         order: order.unwrap_or_default(),
         at,
         asked: asked.and_then(|asked| asked.parse().ok()).unwrap_or(at),
         items: Footprint {
             hashes: hashes.map(u64::from_le_bytes).collect(),
-            wildcards: wildcards.map(|text| Item::stored(text)).collect(),
+            wildcards: wildcards.map(|text| Item::spelled(text)).collect(),
             stem: stem.cloned(),
             has_tags: item.contains_key("tags"),
         },

@@ -11,19 +11,14 @@ use aws_smithy_runtime_api::{
     client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
 };
 use aws_types::SdkConfig;
-use cdn::CLOCK_MARGIN;
-use larder_lambda::{Call, NotSet, Refused, post};
+use cdn::SETTLED;
+use larder_lambda::{Call, NotSet, Refused, event::bounded, post};
 use serde_json::{Value, json};
 
 use super::{Answer, Order};
 
 /// A cold start, the look-up of a distribution, and `CloudFront` at a peak; waiting comes on top.
 const WORK: Duration = Duration::from_mins(1);
-/// What is cleared more than [`CLOCK_MARGIN`] after it was uploaded is not cleared again, and not billed again, when the bucket's
-/// events reach the function.
-const SETTLED: Duration = CLOCK_MARGIN
-    .unsigned_abs()
-    .saturating_add(Duration::from_millis(200));
 /// How much of a function's words is told.
 const SHOWN: usize = 500;
 
@@ -94,6 +89,7 @@ impl Function {
             event.insert("wait".to_owned(), json!(true));
         }
         let invoke = self.invoke.as_ref().context("it cannot be reached")?;
+        // So that nothing is cleared again, and billed again, when the bucket's events reach the function.
         if order.is_new {
             tokio::time::sleep(SETTLED).await;
         }
@@ -117,7 +113,7 @@ fn message(payload: &Value) -> String {
         (Some(one), None) | (None, Some(one)) => one.to_owned(),
         (None, None) => "it does not say why".to_owned(),
     };
-    told.chars().take(SHOWN).collect()
+    bounded(told, SHOWN)
 }
 
 fn request(Asked(name, event): Asked) -> Result<HttpRequest, BoxError> {
@@ -139,7 +135,7 @@ fn answer(response: &HttpResponse) -> Result<Answered, OrchestratorError<Refused
     let code = code.split(':').next().unwrap_or_default();
     let field = |name: &str| payload.get(name).and_then(Value::as_str);
     let message = field("Message").or_else(|| field("message"));
-    let message = message.unwrap_or_default().chars().take(SHOWN).collect();
+    let message = bounded(message.unwrap_or_default(), SHOWN);
     Err(Refused::of(response, (code.to_owned(), message)))
 }
 

@@ -1,6 +1,6 @@
 //! A release, from its publication to its first run: what the edge serves before and after it is invalidated, and what that costs.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use cdn::release::TEMPLATES;
@@ -84,7 +84,7 @@ pub(super) async fn show(
     stack.publisher.publish(&release).await?;
     let stale = Step::read("another release is published", read(&url).await?);
     // What is cleared that much later need not be cleared again when S3 tells of it.
-    tokio::time::sleep(cdn::CLOCK_MARGIN.unsigned_abs() + Duration::from_millis(200)).await;
+    tokio::time::sleep(cdn::SETTLED).await;
     let event = json!({ "monitor": monitor, "version": version, "wait": true });
     let answer = invoke(watch, "cdn-invalidator", &event, dir).await?;
     let number = |name: &str| answer.get(name).and_then(Value::as_f64).unwrap_or_default();
