@@ -97,7 +97,9 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             news,
             lease,
         };
-        let answer = tier.read(batch).await?;
+        // A batch is one load: of several values the dearest counts.
+        let worth = searches.iter().map(|search| self.worth(search)).max();
+        let answer = tier.read(batch, worth.flatten()).await?;
         if is_authority {
             inner.coherence.told(news, now, &answer);
         }
@@ -122,6 +124,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             counters.undecodable.add(1);
             return;
         };
+        self.counters.load_cost.learn(held.life.load_cost);
         if Some(held.life.created) > search.created() {
             search.best = Some(Candidate {
                 held: Held { checked, ..held },

@@ -13,14 +13,17 @@ const LONGEST: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Breaker {
     failures: u32,
+    /// Longest wait among these failures. Latency alone is no fault: a caller that can wait longer is let through.
+    waited: Duration,
     closed_from: Option<WallMillis>,
 }
 
 impl Breaker {
-    /// Whether it may be asked. Where it is time to try again, one is told so, and the others wait for
-    /// what becomes of that.
-    pub(crate) fn allows(&mut self, now: WallMillis) -> bool {
+    /// Returns true if a caller that waits for up to `time` may ask the tier. After the rest one caller tries, and
+    /// the others are refused until the outcome is known.
+    pub(crate) fn allows(&mut self, now: WallMillis, time: Duration) -> bool {
         match self.closed_from {
+            Some(_) if time > self.waited => true,
             Some(from) if now < from => false,
             Some(_) => {
                 self.closed_from = Some(now.plus(self.rest()));
@@ -34,8 +37,11 @@ impl Breaker {
         *self = Self::default();
     }
 
-    pub(crate) fn failed(&mut self, now: WallMillis) {
+    /// Records a failure after a wait of `waited`, which is [`Duration::MAX`] where waiting longer would not have
+    /// helped.
+    pub(crate) fn failed(&mut self, now: WallMillis, waited: Duration) {
         self.failures = self.failures.saturating_add(1);
+        self.waited = self.waited.max(waited);
         if self.failures >= FAILURES {
             self.closed_from = Some(now.plus(self.rest()));
         }
@@ -53,6 +59,7 @@ mod tests {
     use super::*;
 
     const NOW: WallMillis = WallMillis::new(1_795_338_000_000);
+    const WAIT: Duration = Duration::from_millis(100);
 
     fn after(time: Duration) -> WallMillis {
         NOW.plus(time)
@@ -62,14 +69,14 @@ mod tests {
     fn after_three_failures_it_rests_and_one_tries_again() {
         let mut breaker = Breaker::default();
         for _ in 0..FAILURES {
-            assert!(breaker.allows(NOW));
-            breaker.failed(NOW);
+            assert!(breaker.allows(NOW, WAIT));
+            breaker.failed(NOW, Duration::MAX);
         }
-        assert!(!breaker.allows(after(Duration::from_millis(999))));
-        assert!(breaker.allows(after(FIRST)));
-        assert!(!breaker.allows(after(FIRST)), "one of them, not all");
+        assert!(!breaker.allows(after(Duration::from_millis(999)), WAIT));
+        assert!(breaker.allows(after(FIRST), WAIT));
+        assert!(!breaker.allows(after(FIRST), WAIT), "one of them, not all");
         breaker.succeeded();
-        assert!(breaker.allows(after(FIRST)));
+        assert!(breaker.allows(after(FIRST), WAIT));
     }
 
     #[test]
@@ -78,9 +85,9 @@ mod tests {
         let mut now = NOW;
         let mut rests = Vec::new();
         for _ in 0..12 {
-            breaker.failed(now);
+            breaker.failed(now, Duration::MAX);
             let mut rest = Duration::ZERO;
-            while !breaker.allows(now.plus(rest)) {
+            while !breaker.allows(now.plus(rest), WAIT) {
                 rest += Duration::from_millis(500);
             }
             now = now.plus(rest);
@@ -93,10 +100,24 @@ mod tests {
     fn one_success_forgets_the_failures_before() {
         let mut breaker = Breaker::default();
         for _ in 0..10 {
-            breaker.failed(NOW);
-            breaker.failed(NOW);
+            breaker.failed(NOW, Duration::MAX);
+            breaker.failed(NOW, Duration::MAX);
             breaker.succeeded();
         }
-        assert!(breaker.allows(NOW));
+        assert!(breaker.allows(NOW, WAIT));
+    }
+
+    #[test]
+    fn lets_a_more_patient_caller_through_and_no_other() {
+        let mut breaker = Breaker::default();
+        for _ in 0..FAILURES {
+            breaker.failed(NOW, WAIT);
+        }
+        assert!(!breaker.allows(NOW, WAIT));
+        assert!(breaker.allows(NOW, 2 * WAIT));
+        breaker.failed(NOW, 2 * WAIT);
+        assert!(!breaker.allows(NOW, 2 * WAIT));
+        breaker.failed(NOW, Duration::MAX);
+        assert!(!breaker.allows(NOW, 1_000 * WAIT), "an error, not latency");
     }
 }

@@ -25,11 +25,19 @@ pub struct CacheBuilder {
     clock: Option<Box<dyn Clock>>,
     memory: Option<Memory>,
     tiers: Vec<Arc<dyn Tier>>,
-    timeout: Duration,
+    timeout: Option<Duration>,
+    tier_timeouts: Vec<TierTimeout>,
     max_unverified: Duration,
     default_fresh: Duration,
     #[cfg(feature = "seal")]
     sealing_key: Option<SealingKey>,
+}
+
+/// Time limit of one tier.
+#[derive(Debug)]
+struct TierTimeout {
+    name: &'static str,
+    timeout: Duration,
 }
 
 impl CacheBuilder {
@@ -41,7 +49,8 @@ impl CacheBuilder {
             clock: None,
             memory: None,
             tiers: Vec::new(),
-            timeout: Duration::from_millis(100),
+            timeout: None,
+            tier_timeouts: Vec::new(),
             max_unverified: Duration::from_secs(5),
             default_fresh: Duration::from_mins(5),
             #[cfg(feature = "seal")]
@@ -72,11 +81,22 @@ impl CacheBuilder {
         self
     }
 
-    /// How long one operation of a shared tier may take, and the failures of all of them in one
-    /// invocation. 100 ms by default.
+    /// How long one operation of a shared tier may take, connecting included, and the failures of that tier in one
+    /// invocation. By default each tier has [its own limit](Tier::time_limit): Redis 100 ms and 1 s where it has to
+    /// connect, S3 5 s. A look-up gives up earlier where the value is not [worth](crate::Policy::load_cost) as much.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
+        Self {
+            timeout: Some(timeout),
+            ..self
+        }
+    }
+
+    /// The same for the tier of this [name](Tier::name) alone. Takes precedence over [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn tier_timeout(mut self, name: &'static str, timeout: Duration) -> Self {
+        self.tier_timeouts.push(TierTimeout { name, timeout });
+        self
     }
 
     /// For how long what lies in memory or on disk is served without asking a shared tier whether it
@@ -122,7 +142,12 @@ impl CacheBuilder {
     pub fn build(self) -> Cache {
         let guarded = self.tiers.into_iter().enumerate();
         let tiers: Vec<_> = guarded
-            .map(|(index, tier)| Guarded::new(tier, index, self.timeout))
+            .map(|(index, tier)| {
+                let named = |named: &&TierTimeout| named.name == tier.name();
+                let named = self.tier_timeouts.iter().rev().find(named);
+                let timeout = named.map(|named| named.timeout).or(self.timeout);
+                Guarded::new(tier, index, timeout)
+            })
             .collect();
         let shared = tiers.iter().position(Guarded::is_shared);
         let authority = shared.or(if tiers.is_empty() { None } else { Some(0) });
@@ -143,7 +168,6 @@ impl CacheBuilder {
                 default_fresh: self.default_fresh,
                 #[cfg(feature = "seal")]
                 sealing_key: self.sealing_key,
-                timeout: self.timeout,
                 dropped: Arc::default(),
                 spaces: Mutex::default(),
             }),

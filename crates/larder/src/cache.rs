@@ -52,7 +52,6 @@ pub(crate) struct Inner {
     pub(crate) default_fresh: Duration,
     #[cfg(feature = "seal")]
     pub(crate) sealing_key: Option<crate::seal::SealingKey>,
-    pub(crate) timeout: Duration,
     pub(crate) dropped: Arc<Counter>,
     pub(crate) spaces: Mutex<Vec<Arc<SpaceCounters>>>,
 }
@@ -87,7 +86,11 @@ impl Cache {
     /// handler in it.
     #[must_use]
     pub fn invocation(&self, time: Option<Duration>) -> Invocation {
-        Invocation::new(time, self.inner.timeout, Arc::clone(&self.inner.dropped))
+        Invocation::new(
+            time,
+            self.inner.tiers.len(),
+            Arc::clone(&self.inner.dropped),
+        )
     }
 
     /// From now on nothing that was loaded so far and that any of `scopes` covers is served, in this
@@ -187,11 +190,12 @@ impl Cache {
         // Here first: nobody in this process is to be served what is being invalidated.
         self.inner.coherence.note(marks);
         let writes = self.inner.tiers.iter().map(|tier| {
-            tier.write(WriteBatch {
+            let batch = WriteBatch {
                 removes,
                 marks,
                 ..WriteBatch::new(&self.inner.app, self.now())
-            })
+            };
+            tier.write(batch, None)
         });
         Receipt::of(join_all(writes).await)
     }
@@ -218,8 +222,8 @@ impl Cache {
         })
     }
 
-    /// Asks for news alone.
-    pub(crate) async fn ask_for_news(&self) -> Result<(), TierError> {
+    /// Asks for news alone, for an entry that is `worth` so much time.
+    pub(crate) async fn ask_for_news(&self, worth: Option<Duration>) -> Result<(), TierError> {
         let (now, Some(authority)) = (self.now(), self.authority()) else {
             return Ok(());
         };
@@ -232,7 +236,7 @@ impl Cache {
             news,
             lease: None,
         };
-        let answer = authority.read(batch).await?;
+        let answer = authority.read(batch, worth).await?;
         self.inner.coherence.told(news, now, &answer);
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -40,27 +40,28 @@ pub(crate) struct Shared {
     inbox: Mutex<Vec<Work>>,
     waker: AtomicWaker,
     deadline: Option<Instant>,
-    /// Tiers that have failed in it, a bit each.
-    failed: AtomicU32,
-    /// Microseconds that these failures may still cost.
-    patience: AtomicU64,
+    /// Failures so far, one entry a tier.
+    tiers: Box<[TierFailures]>,
     dropped: Arc<Counter>,
 }
 
+/// Failures of one tier in one invocation, in microseconds.
+#[derive(Debug, Default)]
+struct TierFailures {
+    /// Total time that they took.
+    lost: AtomicU64,
+    /// Longest wait among them: a caller that waits no longer is not served either.
+    waited: AtomicU64,
+}
+
 impl Invocation {
-    pub(crate) fn new(
-        deadline: Option<Duration>,
-        patience: Duration,
-        dropped: Arc<Counter>,
-    ) -> Self {
-        let patience = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
+    pub(crate) fn new(deadline: Option<Duration>, tiers: usize, dropped: Arc<Counter>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 inbox: Mutex::default(),
                 waker: AtomicWaker::new(),
                 deadline: deadline.and_then(|time| Instant::now().checked_add(time)),
-                failed: AtomicU32::new(0),
-                patience: AtomicU64::new(patience),
+                tiers: (0..tiers).map(|_| TierFailures::default()).collect(),
                 dropped,
             }),
         }
@@ -112,29 +113,38 @@ impl Shared {
         self.deadline.map(left)
     }
 
-    /// Whether the tier with this index has failed in it.
-    pub(crate) fn has_failed(&self, tier: usize) -> bool {
-        self.failed.load(Ordering::Relaxed) & bit(tier) != 0
+    /// Returns how long the tier with this index may still be waited for of `time`, given that its failures may cost
+    /// `limit` an invocation; `None` if a wait of that length has failed before.
+    pub(crate) fn time_for(
+        &self,
+        tier: usize,
+        time: Duration,
+        limit: Duration,
+    ) -> Option<Duration> {
+        let Some(failures) = self.tiers.get(tier) else {
+            return Some(time);
+        };
+        let lost = Duration::from_micros(failures.lost.load(Ordering::Relaxed));
+        let time = time.min(limit.saturating_sub(lost));
+        (micros(time) > failures.waited.load(Ordering::Relaxed)).then_some(time)
     }
 
-    /// The tier with this index has failed, which has cost `time`. Whether it is the first time.
-    pub(crate) fn fail(&self, tier: usize, time: Duration) -> bool {
-        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let less = |left: u64| Some(left.saturating_sub(time));
-        let _ = self
-            .patience
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        self.failed.fetch_or(bit(tier), Ordering::Relaxed) & bit(tier) == 0
-    }
-
-    /// For how long a tier may still be waited for.
-    pub(crate) fn patience(&self) -> Duration {
-        Duration::from_micros(self.patience.load(Ordering::Relaxed))
+    /// Records that the tier with this index failed after `took`, when the caller would have waited for `waited`.
+    /// Returns true for the first failure.
+    pub(crate) fn fail(&self, tier: usize, took: Duration, waited: Duration) -> bool {
+        let Some(failures) = self.tiers.get(tier) else {
+            return true;
+        };
+        failures.lost.fetch_add(micros(took), Ordering::Relaxed);
+        failures
+            .waited
+            .fetch_max(micros(waited).max(1), Ordering::Relaxed)
+            == 0
     }
 }
 
-fn bit(tier: usize) -> u32 {
-    u32::try_from(tier).map_or(0, |tier| 1_u32.checked_shl(tier).unwrap_or(0))
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Refreshes and write-backs that were not done when their handler was. Dropping it drops them, and
@@ -232,6 +242,23 @@ pub(crate) async fn beside(work: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
+/// Completes `work` beside the present invocation even if the caller stops waiting for it. Returns `None` if the
+/// invocation ended first.
+#[cfg(feature = "redis")]
+pub(crate) async fn completed<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let Some(invocation) = Shared::present() else {
+        return Some(work.await);
+    };
+    let (send, receive) = tokio::sync::oneshot::channel();
+    invocation.defer(async move {
+        // The caller may have stopped waiting.
+        let _ = send.send(work.await);
+    });
+    receive.await.ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,7 +267,7 @@ mod tests {
 
     fn invocation() -> (Invocation, Arc<Counter>) {
         let dropped = Arc::new(Counter::default());
-        let invocation = Invocation::new(None, SECOND, Arc::clone(&dropped));
+        let invocation = Invocation::new(None, 0, Arc::clone(&dropped));
         (invocation, dropped)
     }
 
@@ -318,5 +345,18 @@ mod tests {
         let (seen, left) = invocation.run(handler).await;
         assert_eq!(seen, Ok(7));
         assert!(left.is_empty());
+    }
+
+    #[test]
+    fn remembers_how_long_a_tier_was_waited_for_in_vain() {
+        let shared = Invocation::new(None, 2, Arc::default()).shared;
+        let millis = Duration::from_millis;
+        assert_eq!(shared.time_for(0, millis(20), SECOND), Some(millis(20)));
+        assert!(shared.fail(0, millis(20), millis(20)));
+        assert_eq!(shared.time_for(0, millis(20), SECOND), None);
+        assert_eq!(shared.time_for(0, SECOND, SECOND), Some(millis(980)));
+        assert!(!shared.fail(0, millis(1), Duration::MAX), "the second one");
+        assert_eq!(shared.time_for(0, SECOND, SECOND), None, "an error");
+        assert_eq!(shared.time_for(1, SECOND, SECOND), Some(SECOND));
     }
 }

@@ -23,7 +23,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let (mut generation, was_doubtful) = (judged, best.doubtful);
         let (created, checked) = (best.held.life.created, best.held.checked);
         if self.cache.is_unverified(checked, self.cache.now()) {
-            if let Err(error) = self.cache.ask_for_news().await {
+            if let Err(error) = self.cache.ask_for_news(self.worth(search)).await {
                 search.error.get_or_insert(error);
             }
             generation = coherence.generation();

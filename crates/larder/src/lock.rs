@@ -55,7 +55,7 @@ impl Cache {
                 even_if_fresh: true,
             }),
         };
-        let answer = self.shared_tier()?.read(batch).await?;
+        let answer = self.shared_tier()?.read(batch, None).await?;
         let until = now.plus(time);
         Ok((answer.lease == LeaseAnswer::Granted).then_some(Lock { token, until }))
     }
@@ -70,7 +70,7 @@ impl Cache {
             }),
             ..WriteBatch::new(&self.inner.app, self.now())
         };
-        Ok(self.shared_tier()?.write(batch).await?)
+        Ok(self.shared_tier()?.write(batch, None).await?)
     }
 
     fn name_of_lock(&self, name: &(impl Key + ?Sized)) -> Result<String, Error> {

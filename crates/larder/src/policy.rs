@@ -27,6 +27,7 @@ pub struct Policy {
     pub(crate) load_soft: Option<Duration>,
     pub(crate) load_hard: Option<Duration>,
     pub(crate) lease: Option<Lease>,
+    pub(crate) load_cost: Option<Duration>,
 }
 
 /// Stands for a time that is not named.
@@ -72,6 +73,7 @@ impl Policy {
             load_soft: None,
             load_hard: None,
             lease: None,
+            load_cost: None,
         }
     }
 
@@ -152,6 +154,17 @@ impl Policy {
     pub const fn lease(self, time: Duration, wait: Duration) -> Self {
         Self {
             lease: Some(Lease { time, wait }),
+            ..self
+        }
+    }
+
+    /// A load takes `time` at least, or costs as much: a look-up in a shared tier may take that long, within the
+    /// [tier's limit](crate::tier::Tier::time_limit). Without it the time is learned from loads and from entries that
+    /// are found, and before anything is known the tier's limit holds.
+    #[must_use]
+    pub const fn load_cost(self, time: Duration) -> Self {
+        Self {
+            load_cost: Some(time),
             ..self
         }
     }

@@ -1,6 +1,9 @@
 //! The way from tier to tier until there is something to serve.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use crate::{
     clock::WallMillis,
@@ -159,6 +162,22 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         let found = found.filter(|(search, had)| search.created() > *had);
         let found: Vec<_> = found.map(|(search, _)| &**search).collect();
         self.bring_nearer(&found, 0).await;
+    }
+
+    /// Returns how long a look-up in a shared tier may take: no longer than the load that it may spare is known to.
+    /// `None` while nothing is known.
+    pub(crate) fn worth(&self, search: &Search) -> Option<Duration> {
+        let found = search.stale().map(|held| held.life.load_cost);
+        // Nothing is known of what was put without a load.
+        let found = found.filter(|cost| !cost.is_zero());
+        self.worth_of(found.or_else(|| self.counters.load_cost.known()))
+    }
+
+    /// Returns what an entry is worth whose load is known to take so long: no less than the policy says, or than another
+    /// process's load is waited for.
+    pub(crate) fn worth_of(&self, cost: Option<Duration>) -> Option<Duration> {
+        let waited = self.policy.lease.map(|lease| lease.wait);
+        cost.max(self.policy.load_cost).max(waited)
     }
 
     /// Looks into memory once more: whether a load has ended meanwhile.

@@ -16,7 +16,8 @@ const MIB: u64 = 1 << 20;
 /// | `CACHE_URL` | none | `redis://`, `rediss://` or `host:port` of a Redis, Valkey or `DragonflyDB` server |
 /// | `CACHE_CA_FILE` | none | for `rediss://`: a PEM file of the certificate authorities to believe, in place of those that browsers believe |
 /// | `CACHE_TTL_DEFAULT` | 300 | seconds, for keyspaces that name no time |
-/// | `CACHE_TIMEOUT_MS` | 100 | bound on one operation of a shared tier, connecting included |
+/// | `CACHE_TIMEOUT_MS` | none | bound on one operation of a shared tier, connecting included; unset, Redis has 100 ms, and 1 s where it has to connect, S3 as long as a load is known to take, 5 s at most |
+/// | `CACHE_TIMEOUT_REDIS_MS`, `CACHE_TIMEOUT_S3_MS` | none | the same for one tier; takes precedence over `CACHE_TIMEOUT_MS` |
 /// | `CACHE_MAX_RETRIES` | 3 | per operation, within that time |
 /// | `CACHE_CONNECTION_POOL_SIZE` | 1, or 10 where requests are served at a time | connections to `CACHE_URL` |
 ///
@@ -33,10 +34,18 @@ pub struct CacheSettings {
     #[cfg(feature = "tls")]
     authorities: Option<Vec<u8>>,
     ttl: Duration,
-    timeout: Duration,
+    timeouts: Timeouts,
     retries: u32,
     connections: u32,
     memory: u64,
+}
+
+/// Bounds on one operation of a shared tier; `None` for the tier's own.
+#[derive(Clone, Copy, Debug)]
+struct Timeouts {
+    all: Option<Duration>,
+    redis: Option<Duration>,
+    s3: Option<Duration>,
 }
 
 /// A tier, by the name that it has in `CACHE_BACKEND`.
@@ -86,6 +95,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     fn small(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
         let number = self.number(name, default.into(), least.into(), most.into());
         u32::try_from(number).unwrap_or(most)
+    }
+
+    /// A time in milliseconds.
+    fn millis(&mut self, name: &str) -> Option<Duration> {
+        self.text(name)?;
+        Some(Duration::from_millis(self.number(name, 1, 1, 60_000)))
     }
 
     fn flag(&mut self, name: &str) -> Option<bool> {
@@ -177,7 +192,11 @@ impl CacheSettings {
             #[cfg(feature = "tls")]
             authorities: reader.file("CACHE_CA_FILE"),
             ttl: Duration::from_secs(reader.number("CACHE_TTL_DEFAULT", 300, 1, 31_536_000)),
-            timeout: Duration::from_millis(reader.number("CACHE_TIMEOUT_MS", 100, 1, 60_000)),
+            timeouts: Timeouts {
+                all: reader.millis("CACHE_TIMEOUT_MS"),
+                redis: reader.millis("CACHE_TIMEOUT_REDIS_MS"),
+                s3: reader.millis("CACHE_TIMEOUT_S3_MS"),
+            },
             retries: reader.small("CACHE_MAX_RETRIES", 3, 0, 10),
             connections: reader.small(
                 "CACHE_CONNECTION_POOL_SIZE",
@@ -229,8 +248,15 @@ impl CacheSettings {
         };
         let mut builder = Cache::builder(app)
             .enabled(self.enabled)
-            .timeout(self.timeout)
             .default_fresh(self.ttl);
+        if let Some(all) = self.timeouts.all {
+            builder = builder.timeout(all);
+        }
+        for (name, timeout) in [("redis", self.timeouts.redis), ("s3", self.timeouts.s3)] {
+            if let Some(timeout) = timeout {
+                builder = builder.tier_timeout(name, timeout);
+            }
+        }
         if !self.enabled {
             return Ok(builder);
         }
@@ -291,8 +317,10 @@ impl CacheSettings {
                 let Some(url) = &self.url else {
                     return Ok(None);
                 };
+                let timeout = self.timeouts.redis.or(self.timeouts.all);
                 let options = RedisOptions {
-                    timeout: self.timeout,
+                    timeout: timeout.unwrap_or(RedisOptions::default().timeout),
+                    connect_timeout: timeout.unwrap_or(RedisOptions::default().connect_timeout),
                     retries: self.retries,
                     connections: self.connections,
                     #[cfg(feature = "tls")]
@@ -327,7 +355,7 @@ impl fmt::Debug for CacheSettings {
             .field("dir", &self.dir)
             .field("url", &self.url.as_ref().map(|_| "…"))
             .field("ttl", &self.ttl)
-            .field("timeout", &self.timeout)
+            .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }
 }

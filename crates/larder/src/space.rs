@@ -101,7 +101,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             return Ok(Receipt::default());
         }
         let key = self.ident(key);
-        let start = self.start_of_load(&key);
+        let start = self.start_of_load(&key).without_load();
         // What is in other processes' memories was loaded earlier than this.
         let before = Mark {
             scope: self.scope_of(&key),

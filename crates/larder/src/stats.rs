@@ -101,6 +101,40 @@ pub(crate) struct SpaceCounters {
     pub(crate) tiers: Box<[TierCounters]>,
     pub(crate) loads: Counter,
     pub(crate) load_errors: Counter,
+    pub(crate) load_cost: LoadCost,
+}
+
+/// What a keyspace's loads take: a moving average, in microseconds; 0 while nothing is known.
+#[derive(Debug, Default)]
+pub(crate) struct LoadCost(AtomicU64);
+
+impl LoadCost {
+    /// Share of the newest load in the average.
+    const WEIGHT: u64 = 4;
+
+    pub(crate) fn known(&self) -> Option<Duration> {
+        let micros = self.0.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
+    /// Takes account of a load. Of two at the same time one may be lost, which an average bears.
+    pub(crate) fn observe(&self, cost: Duration) {
+        let (known, new) = (self.0.load(Ordering::Relaxed), micros(cost).max(1));
+        let average = if known == 0 {
+            new
+        } else {
+            (known - known / Self::WEIGHT).saturating_add(new / Self::WEIGHT)
+        };
+        self.0.store(average.max(1), Ordering::Relaxed);
+    }
+
+    /// Takes what is told of a load of another process, while nothing is known of any.
+    pub(crate) fn learn(&self, cost: Duration) {
+        // Where it fails, something better is known. 0 stands for a value that was put without a load.
+        let _ = self
+            .0
+            .compare_exchange(0, micros(cost), Ordering::Relaxed, Ordering::Relaxed);
+    }
 }
 
 impl SpaceCounters {
@@ -113,6 +147,7 @@ impl SpaceCounters {
             tiers: (0..tiers).map(|_| TierCounters::default()).collect(),
             loads: Counter::default(),
             load_errors: Counter::default(),
+            load_cost: LoadCost::default(),
         }
     }
 
@@ -183,5 +218,28 @@ impl Counter {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn averages_load_costs_and_learns_from_others_only_at_first() {
+        let cost = LoadCost::default();
+        assert_eq!(cost.known(), None);
+        cost.learn(Duration::from_millis(8));
+        cost.learn(Duration::from_secs(9));
+        assert_eq!(cost.known(), Some(Duration::from_millis(8)));
+        cost.observe(Duration::from_millis(16));
+        assert_eq!(cost.known(), Some(Duration::from_millis(10)));
+        for _ in 0..100 {
+            cost.observe(Duration::ZERO);
+        }
+        assert!(
+            cost.known()
+                .is_some_and(|cost| cost < Duration::from_micros(10))
+        );
     }
 }

@@ -32,6 +32,16 @@ pub trait Tier: fmt::Debug + Send + Sync {
     /// Who else reads and writes it.
     fn reach(&self) -> Reach;
 
+    /// Returns how long one operation that begins `now` may take, where the cache's settings name no time. 100 ms, as
+    /// for a server in the same network; more where a connection has to be made first.
+    ///
+    /// An operation that takes longer is dropped and counts as failed. Tiers of [one process](Reach::Process) are not
+    /// bounded.
+    fn time_limit(&self, now: WallMillis) -> Duration {
+        let _ = now;
+        Duration::from_millis(100)
+    }
+
     /// Reads all that is asked for, in one trip. Entries that are not there are `None`, which is no
     /// error.
     fn read<'a>(&'a self, batch: ReadBatch<'a>) -> BoxFuture<'a, Result<Answer, TierError>>;
@@ -47,6 +57,10 @@ impl<T: Tier + ?Sized> Tier for std::sync::Arc<T> {
 
     fn reach(&self) -> Reach {
         (**self).reach()
+    }
+
+    fn time_limit(&self, now: WallMillis) -> Duration {
+        (**self).time_limit(now)
     }
 
     fn read<'a>(&'a self, batch: ReadBatch<'a>) -> BoxFuture<'a, Result<Answer, TierError>> {

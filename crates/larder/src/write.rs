@@ -15,14 +15,18 @@ use crate::{
     frame::Frame,
     guard::Guarded,
     held::{Held, Labels, erased},
-    invocation::beside,
+    invocation::{Shared, beside},
     key::{Ident, Key},
     life::Life,
     pack::pack,
     scope::{self, Mark},
     space::Space,
-    tier::{Put, Release, WriteBatch},
+    stats::TierCounters,
+    tier::{Put, Release, TierError, WriteBatch},
 };
+
+/// What takes so long to load is worth several tries to write it back.
+const DEAR: Duration = Duration::from_secs(1);
 
 /// An entry that is ready to be kept.
 #[derive(Clone, Debug)]
@@ -38,7 +42,18 @@ pub(crate) struct Start {
     pub(crate) at: WallMillis,
     /// Which marks were known.
     generation: u64,
-    begun: Instant,
+    /// `None` where a value is put without a load.
+    begun: Option<Instant>,
+}
+
+impl Start {
+    /// The same for a value that is put: nothing is known of what it took to make.
+    pub(crate) fn without_load(self) -> Self {
+        Self {
+            begun: None,
+            ..self
+        }
+    }
 }
 
 /// What else is to reach the tiers that an entry is written to.
@@ -79,7 +94,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         Start {
             at,
             generation,
-            begun: Instant::now(),
+            begun: Some(Instant::now()),
         }
     }
 
@@ -95,7 +110,14 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
             generation,
             begun,
         } = *start;
-        let (now, cost) = (self.cache.now().max(start), begun.elapsed());
+        let (now, cost) = (
+            self.cache.now().max(start),
+            begun.map(|begun| begun.elapsed()),
+        );
+        if let Some(cost) = cost {
+            self.counters.load_cost.observe(cost);
+        }
+        let cost = cost.unwrap_or_default();
         let policy = &self.policy;
         let life = |fresh: Option<Duration>| {
             let policy = fresh.map_or(*policy, |fresh| policy.fresh_for(fresh));
@@ -178,8 +200,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                     owner: granted.then_some(&owner),
                     ..Along::nothing(now)
                 };
-                let shared = |_, tier: &Guarded| tier.is_shared();
-                let _ = space.write(&borrowed(&loaded), along, shared).await;
+                space.write_back(&loaded, along).await;
             })
             .await;
         }
@@ -199,7 +220,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                     ..WriteBatch::new(&cache.inner.app, cache.now())
                 };
                 // It ends by itself otherwise.
-                let _ = tier.write(batch).await;
+                let _ = tier.write(batch, None).await;
             }
         })
         .await;
@@ -254,12 +275,67 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
         along: Along<'_>,
         wanted: impl Fn(usize, &Guarded) -> bool,
     ) -> Receipt {
+        let changes = self.changes(entries, &along);
+        let worth = self.worth_of_all(entries.iter().map(|(_, made)| *made));
+        let tiers = self.cache.inner.tiers.iter().zip(&self.counters.tiers);
+        let tiers = tiers.enumerate();
+        let tiers = tiers.filter(|(index, (tier, _))| wanted(*index, tier));
+        let writes = tiers.map(async |(_, (tier, counters))| {
+            let batch = changes.batch(&self.cache.inner.app, &along);
+            let result = tier.write(batch, worth).await;
+            changes.count(&result, counters);
+            result
+        });
+        Receipt::of(join_all(writes).await)
+    }
+
+    /// Writes what has been loaded to shared tiers. What took long is tried again for as long as the load took: by then
+    /// it would have been cheaper to load it again. The invocation's deadline ends it earlier. What is given up is
+    /// counted.
+    async fn write_back(&self, loaded: &[(String, Made)], along: Along<'_>) {
+        let entries = borrowed(loaded);
+        let changes = self.changes(&entries, &along);
+        let worth = self.worth_of_all(loaded.iter().map(|(_, made)| made));
+        // Without an invocation the caller waits for this.
+        let retried = worth.filter(|worth| *worth >= DEAR && Shared::present().is_some());
         let inner = &*self.cache.inner;
-        let now = along.now;
+        let tiers = inner.tiers.iter().zip(&self.counters.tiers);
+        let writes = tiers.filter(|(tier, _)| tier.is_shared());
+        let writes = writes.map(async |(tier, counters)| {
+            let batch = changes.batch(&inner.app, &along);
+            let result = match retried {
+                Some(budget) => tier.write_back(batch, budget).await,
+                None => tier.write(batch, worth).await,
+            };
+            changes.count(&result, counters);
+            if let Err(error) = result {
+                inner.dropped.add(1);
+                let (keyspace, entries) = (self.keyspace.name(), changes.puts.len());
+                let cause = error.source.as_ref().map(ToString::to_string);
+                tracing::warn!(
+                    tier = error.tier,
+                    keyspace,
+                    entries,
+                    cause,
+                    "Dropped a write-back: {error}"
+                );
+            }
+        });
+        join_all(writes).await;
+    }
+
+    /// Returns what the dearest of several entries is worth; `None` where they were put without a load.
+    fn worth_of_all<'a>(&self, entries: impl Iterator<Item = &'a Made>) -> Option<Duration> {
+        let costs = entries.map(|made| made.held.life.load_cost);
+        self.worth_of(costs.filter(|cost| !cost.is_zero()).max())
+    }
+
+    /// Returns what is to be written of `entries`: what is dead at the time that `along` names is deleted instead.
+    fn changes<'a>(&self, entries: &[(&'a str, &'a Made)], along: &Along<'a>) -> Changes<'a> {
         let (mut puts, mut removes) = (Vec::new(), Vec::new());
         for (key, made) in entries.iter().filter(|_| self.uses_tiers()) {
             let life = &made.held.life;
-            if life.stale_until > now {
+            if life.stale_until > along.now {
                 puts.push(Put {
                     key,
                     frame: &made.frame,
@@ -270,28 +346,42 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
                 removes.push(*key);
             }
         }
-        let bytes: usize = puts.iter().map(|put| put.frame.len()).sum();
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let release = along.owner.zip(entries.first());
-        let release = release.map(|(owner, (key, _))| Release { key, owner });
-        let tiers = inner.tiers.iter().zip(&self.counters.tiers).enumerate();
-        let tiers = tiers.filter(|(index, (tier, _))| wanted(*index, tier));
-        let writes = tiers.map(async |(_, (tier, counters))| {
-            let batch = WriteBatch {
-                puts: &puts,
-                removes: &removes,
-                news: along.news.as_slice(),
-                release,
-                ..WriteBatch::new(&inner.app, now)
-            };
-            let result = tier.write(batch).await;
-            match result {
-                Ok(()) => counters.written_bytes.add(bytes),
-                Err(_) => counters.errors.add(1),
-            }
-            result
-        });
-        Receipt::of(join_all(writes).await)
+        Changes {
+            puts,
+            removes,
+            release: release.map(|(owner, (key, _))| Release { key, owner }),
+        }
+    }
+}
+
+/// What is written to one or several tiers.
+struct Changes<'a> {
+    puts: Vec<Put<'a>>,
+    removes: Vec<&'a str>,
+    release: Option<Release<'a>>,
+}
+
+impl Changes<'_> {
+    fn batch<'a>(&'a self, app: &'a str, along: &'a Along<'_>) -> WriteBatch<'a> {
+        WriteBatch {
+            puts: &self.puts,
+            removes: &self.removes,
+            news: along.news.as_slice(),
+            release: self.release,
+            ..WriteBatch::new(app, along.now)
+        }
+    }
+
+    /// Counts what became of a write.
+    fn count(&self, result: &Result<(), TierError>, counters: &TierCounters) {
+        let bytes: usize = self.puts.iter().map(|put| put.frame.len()).sum();
+        match result {
+            Ok(()) => counters
+                .written_bytes
+                .add(u64::try_from(bytes).unwrap_or(u64::MAX)),
+            Err(_) => counters.errors.add(1),
+        }
     }
 }
 

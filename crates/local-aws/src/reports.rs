@@ -68,7 +68,6 @@ impl Reports {
         vec![
             ("PDF_BUCKET_NAME", self.bucket.clone()),
             // As the template has it.
-            ("CACHE_TIMEOUT_MS", "3000".to_owned()),
             ("POPULAR_TICKERS", "DBS19,PTT19,TENCENT19".to_owned()),
             ("MARKET_DATA_URL", self.market.url()),
             ("NEWS_URL", self.market.url()),

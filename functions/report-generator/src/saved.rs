@@ -1,6 +1,11 @@
 //! The tier in the bucket, telling what it has saved.
 
-use larder::tier::{Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, WriteBatch, s3::S3};
+use std::time::Duration;
+
+use larder::{
+    WallMillis,
+    tier::{Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, WriteBatch, s3::S3},
+};
 
 use crate::keys;
 
@@ -15,6 +20,10 @@ impl Tier for Telling {
 
     fn reach(&self) -> Reach {
         self.0.reach()
+    }
+
+    fn time_limit(&self, now: WallMillis) -> Duration {
+        self.0.time_limit(now)
     }
 
     fn read<'a>(&'a self, batch: ReadBatch<'a>) -> BoxFuture<'a, Result<Answer, TierError>> {

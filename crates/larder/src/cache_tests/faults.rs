@@ -69,3 +69,141 @@ async fn with_all_faults_at_once_no_answer_is_wrong_missing_or_invalidated() {
         }
     }
 }
+
+const MILLI: Duration = Duration::from_millis(1);
+static CHEAP: Keyspace<str, u64> = Keyspace::new("cheap", 1, PLAIN.load_cost(MILLI));
+
+/// A tier like S3, whose answers take `delay`.
+fn slow(world: &World, delay: Duration) -> Arc<Chaos<Server>> {
+    let faults = Faults {
+        delays: 100,
+        delay,
+        ..Faults::default()
+    };
+    Arc::new(Chaos::new(world.server.clone(), faults, 1))
+}
+
+fn distant(tier: &Arc<Chaos<Server>>) -> Cache {
+    Cache::builder("app")
+        .tier(Arc::clone(tier))
+        .timeout(5 * SECOND)
+        .build()
+}
+
+/// The time that a look-up of `value` takes, and how often it was loaded.
+async fn look_up(
+    cache: &Cache,
+    space: &Space<str, u64>,
+    world: &World,
+    value: u64,
+) -> (Duration, u64) {
+    let (begun, loads) = (tokio::time::Instant::now(), world.loads.get());
+    let handler = async { *ok(space, "key", world.load(value)).await.value };
+    let (found, left) = cache.invocation(Some(MINUTE)).run(handler).await;
+    let took = begun.elapsed();
+    assert_eq!(found, value);
+    assert_eq!(left.drain(MINUTE).await.dropped, 0);
+    (took, world.loads.get() - loads)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_is_a_hit_where_the_value_is_worth_the_wait() {
+    let world = World::new();
+    let tier = slow(&world, 600 * MILLI);
+    let cache = distant(&tier);
+    let dear = cache.space(&DEAR);
+    assert_eq!(
+        look_up(&cache, &dear, &world, 7).await.1,
+        1,
+        "it was not there"
+    );
+    for _ in 0..10 {
+        let (took, loads) = look_up(&cache, &dear, &world, 7).await;
+        assert_eq!((took, loads), (600 * MILLI, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_takes_no_longer_than_the_load_and_opens_no_breaker() {
+    let world = World::new();
+    let tier = slow(&world, 600 * MILLI);
+    let cache = distant(&tier);
+    let (dear, cheap) = (cache.space(&DEAR), cache.space(&CHEAP));
+    look_up(&cache, &dear, &world, 7).await;
+    for _ in 0..10 {
+        let (took, loads) = look_up(&cache, &cheap, &world, 8).await;
+        assert!(took <= 50 * MILLI, "{took:?}");
+        assert_eq!(loads, 1);
+    }
+    assert_eq!(look_up(&cache, &dear, &world, 7).await.1, 0, "still asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_load_takes_is_learned_from_loads_and_entries() {
+    let world = World::new();
+    let tier = slow(&world, Duration::ZERO);
+    let cache = distant(&tier);
+    let space = cache.space(&PLAIN_SPACE);
+    // Loads that take no time: from now on a look-up is worth the least.
+    look_up(&cache, &space, &world, 7).await;
+    tier.set(Faults {
+        delays: 100,
+        delay: 600 * MILLI,
+        ..Faults::default()
+    });
+    let (took, loads) = look_up(&cache, &space, &world, 7).await;
+    assert!(took <= 50 * MILLI && loads == 1, "{took:?}");
+    // A process that knows nothing yet gives the tier its time.
+    let fresh = distant(&tier);
+    let (took, loads) = look_up(&fresh, &fresh.space(&PLAIN_SPACE), &world, 7).await;
+    assert_eq!((took, loads), (600 * MILLI, 0));
+    let (_, loads) = look_up(&fresh, &fresh.space(&PLAIN_SPACE), &world, 7).await;
+    assert_eq!(loads, 1, "the entry told that it is not worth that much");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_tier_opens_the_breaker_for_dear_values_too() {
+    let world = World::new();
+    let tier = slow(&world, Duration::from_hours(1));
+    let cache = distant(&tier);
+    let dear = cache.space(&DEAR);
+    let mut took = Vec::new();
+    for _ in 0..4 {
+        // Only the look-up: what is written back is tried for as long as the load is worth.
+        let begun = tokio::time::Instant::now();
+        assert!(dear.get("key").await.is_err());
+        took.push(begun.elapsed());
+    }
+    assert_eq!(took, [5 * SECOND, 5 * SECOND, 5 * SECOND, Duration::ZERO]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dear_value_is_written_back_once_the_tier_recovers() {
+    let world = World::new();
+    let failing = Faults {
+        errors: 100,
+        ..Faults::default()
+    };
+    let tier = Arc::new(Chaos::new(world.server.clone(), failing, 1));
+    let cache = distant(&tier);
+    let (dear, cheap) = (cache.space(&DEAR), cache.space(&CHEAP));
+    let handler = async {
+        ok(&dear, "key", world.load(7)).await;
+        ok(&cheap, "key", world.load(8)).await;
+    };
+    let ((), left) = cache.invocation(Some(MINUTE)).run(handler).await;
+    let recovery = async {
+        tokio::time::sleep(10 * SECOND).await;
+        tier.set(Faults::default());
+    };
+    let (drained, ()) = tokio::join!(left.drain(MINUTE), recovery);
+    assert_eq!(drained.dropped, 0);
+    let other = world.process();
+    assert_eq!(get(&other.space(&DEAR), "key").await, Some(7));
+    assert_eq!(
+        get(&other.space(&CHEAP), "key").await,
+        None,
+        "cheaper to load again"
+    );
+    assert_eq!(cache.snapshot().dropped, 1);
+}

@@ -263,15 +263,15 @@ async fn an_invalidation_whose_caller_gave_up_is_sent_all_the_same() {
         .tier(Arc::clone(&chaos))
         .clock(world.clock.clone())
         .build();
-    let space = cache.space(&PLAIN_SPACE);
+    let space = cache.space(&DEAR);
     ok(&space, "key", world.load(7)).await;
     world.clock.advance(SECOND);
-    let given_up = cache.invalidate([PLAIN_SPACE.scope()]);
+    let given_up = cache.invalidate([DEAR.scope()]);
     let given_up = tokio::time::timeout(Duration::from_millis(10), given_up).await;
     assert!(given_up.is_err());
-    let other = world.process().space(&PLAIN_SPACE);
+    let other = world.process().space(&DEAR);
     assert_eq!(get(&other, "key").await, Some(7), "it was not sent yet");
     assert_eq!(get(&space, "key").await, None);
-    let third = world.process().space(&PLAIN_SPACE);
+    let third = world.process().space(&DEAR);
     assert_eq!(get(&third, "key").await, None);
 }

@@ -29,6 +29,9 @@ const MEGABYTE: u64 = 1 << 20;
 
 const PLAIN: Policy = Policy::fresh(MINUTE).refresh(Refresh::Never);
 static PLAIN_SPACE: Keyspace<str, u64> = Keyspace::new("plain", 1, PLAIN);
+/// Values that take as long as a model's answer.
+static DEAR: Keyspace<str, u64> =
+    Keyspace::new("dear", 1, PLAIN.load_cost(Duration::from_secs(50)));
 static NEGATIVE: Keyspace<str, u64> =
     Keyspace::new("negative", 1, PLAIN.negative(Duration::from_secs(10)));
 static STALE: Keyspace<str, u64> = Keyspace::new(

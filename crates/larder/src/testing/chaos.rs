@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::clock::WallMillis;
 use crate::tier::{
     Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch,
 };
@@ -106,6 +107,10 @@ impl<T: Tier> Tier for Chaos<T> {
 
     fn reach(&self) -> Reach {
         self.tier.reach()
+    }
+
+    fn time_limit(&self, now: WallMillis) -> Duration {
+        self.tier.time_limit(now)
     }
 
     fn read<'a>(&'a self, batch: ReadBatch<'a>) -> BoxFuture<'a, Result<Answer, TierError>> {

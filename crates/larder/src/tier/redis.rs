@@ -30,8 +30,9 @@ use redis::{ConnectionInfo, IntoConnectionInfo as _, RedisError, ServerErrorKind
 
 pub use self::{answer::parse_answer, plain::parse_plain_answer};
 use self::{connection::Pool, plain::Plain, script::Scripts};
-use crate::tier::{
-    Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch,
+use crate::{
+    clock::WallMillis,
+    tier::{Answer, BoxFuture, Reach, ReadBatch, Tier, TierError, TierErrorKind, WriteBatch},
 };
 
 const NAME: &str = "redis";
@@ -51,9 +52,12 @@ pub struct Redis {
 /// How a server is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisOptions {
-    /// How long one operation may take, connecting included. A connection that was used before is given
-    /// half of it, so that the other half is left to try again. 100 ms.
+    /// How long one operation may take on a connection. One that was used before is given half of it, so that the
+    /// other half is left to try again. 100 ms.
     pub timeout: Duration,
+    /// How long an operation may take that has to connect first: a name look-up, and TLS on a small share of a
+    /// processor, may alone take more than 100 ms. 1 s.
+    pub connect_timeout: Duration,
     /// How often an operation is tried again. 3.
     pub retries: u32,
     /// How many connections there are. 1; more where many requests are served at a time.
@@ -68,6 +72,7 @@ impl Default for RedisOptions {
     fn default() -> Self {
         Self {
             timeout: Duration::from_millis(100),
+            connect_timeout: Duration::from_secs(1),
             retries: 3,
             connections: 1,
             #[cfg(feature = "tls")]
@@ -164,6 +169,10 @@ impl Tier for Redis {
 
     fn reach(&self) -> Reach {
         Reach::Shared
+    }
+
+    fn time_limit(&self, now: WallMillis) -> Duration {
+        self.pool.time_limit(now)
     }
 
     fn read<'a>(&'a self, batch: ReadBatch<'a>) -> BoxFuture<'a, Result<Answer, TierError>> {

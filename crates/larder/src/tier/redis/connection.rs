@@ -3,7 +3,10 @@
 use std::{
     future::Future,
     io,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use redis::{
 use tokio::sync::Mutex;
 
 use super::RedisOptions;
-use crate::clock::WallMillis;
+use crate::{clock::WallMillis, invocation::completed};
 
 /// A connection that was not used for so long is not trusted: servers, load balancers and NAT gateways drop
 /// idle ones, and a frozen process does not hear of it.
@@ -29,12 +32,18 @@ pub(super) trait Request {
 
 /// Connections to one server, taken in turn.
 pub(super) struct Pool {
-    client: Client,
     options: RedisOptions,
-    slots: Vec<Mutex<Option<Connection>>>,
+    slots: Vec<Arc<Slot>>,
     next: AtomicUsize,
-    /// How many connections were made.
-    made: AtomicUsize,
+}
+
+/// Place of one connection.
+struct Slot {
+    client: Client,
+    connect_timeout: Duration,
+    present: Mutex<Option<Connection>>,
+    /// How many connections were made, in all slots.
+    made: Arc<AtomicUsize>,
 }
 
 #[derive(Clone)]
@@ -60,14 +69,29 @@ impl Pool {
         // The server need not be told what library this is: that costs two commands a connection.
         let settings = info.redis_settings().clone().set_skip_set_lib_name();
         let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
-        let slots = (0..options.connections.max(1)).map(|_| Mutex::default());
+        let (client, made) = (Client::open(info)?, Arc::<AtomicUsize>::default());
+        let slots = (0..options.connections.max(1)).map(|_| {
+            Arc::new(Slot {
+                client: client.clone(),
+                connect_timeout: options.connect_timeout,
+                present: Mutex::default(),
+                made: Arc::clone(&made),
+            })
+        });
         Ok(Self {
-            client: Client::open(info)?,
             slots: slots.collect(),
             options,
             next: AtomicUsize::new(0),
-            made: AtomicUsize::new(0),
         })
+    }
+
+    /// How long one request may take: longer where it may have to connect.
+    pub(super) fn time_limit(&self, now: WallMillis) -> Duration {
+        if self.slots.iter().all(|slot| slot.is_connected(now)) {
+            self.options.timeout
+        } else {
+            self.options.timeout.max(self.options.connect_timeout)
+        }
     }
 
     /// Makes one request, trying again where the connection was the matter.
@@ -108,7 +132,11 @@ impl Pool {
         request: &impl Request,
         now: WallMillis,
     ) -> (RedisResult<Value>, bool) {
-        let lent = match self.lend(slot, now).await {
+        let Some(slot) = self.slots.get(slot) else {
+            let error = io::Error::other("there is no such connection");
+            return (Err(error.into()), false);
+        };
+        let lent = match slot.lend(now).await {
             Ok(lent) => lent,
             Err(error) => return (Err(error), false),
         };
@@ -121,37 +149,43 @@ impl Pool {
         let first = !lent.reused && lent.number == 0;
         let result = in_time(time, request.on(&mut connection, first)).await;
         if result.as_ref().is_err_and(RedisError::is_io_error) {
-            self.discard(slot, lent.number).await;
+            slot.discard(lent.number).await;
         }
         (result, lent.reused)
     }
+}
 
-    /// The connection in `slot`, or a new one.
-    async fn lend(&self, slot: usize, now: WallMillis) -> RedisResult<Lent> {
-        let Some(slot) = self.slots.get(slot) else {
-            return Err(io::Error::other("there is no such connection").into());
-        };
-        let mut slot = slot.lock().await;
-        if let Some(connection) = slot.as_mut()
-            && now.since(connection.used) < IDLE
-        {
-            connection.used = now;
-            return Ok(Lent {
-                connection: connection.inner.clone(),
-                number: connection.number,
-                reused: true,
-            });
+impl Slot {
+    /// Returns the connection, or makes one, which goes on beside the invocation where a look-up gives up before it
+    /// is made: else one that is never waited for long enough would never be made.
+    async fn lend(self: &Arc<Self>, now: WallMillis) -> RedisResult<Lent> {
+        if let Some(lent) = reuse(&mut *self.present.lock().await, now) {
+            return Ok(lent);
         }
-        *slot = None;
+        let slot = Arc::clone(self);
+        let connected = completed(async move { slot.connect(now).await }).await;
+        connected.unwrap_or_else(|| {
+            let ended = io::Error::new(io::ErrorKind::TimedOut, "the invocation ended");
+            Err(ended.into())
+        })
+    }
+
+    /// Makes a connection, unless another request has made one by now.
+    async fn connect(&self, now: WallMillis) -> RedisResult<Lent> {
+        let mut present = self.present.lock().await;
+        if let Some(lent) = reuse(&mut present, now) {
+            return Ok(lent);
+        }
+        *present = None;
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.options.timeout))
+            .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(None);
         let inner = self
             .client
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
-        *slot = Some(Connection {
+        *present = Some(Connection {
             inner: inner.clone(),
             number,
             used: now,
@@ -163,18 +197,36 @@ impl Pool {
         })
     }
 
+    /// Returns true if there is a connection that may be trusted, and none is being made.
+    fn is_connected(&self, now: WallMillis) -> bool {
+        let present = self.present.try_lock();
+        present.is_ok_and(|present| present.as_ref().is_some_and(|there| there.is_trusted(now)))
+    }
+
     /// Forgets a connection that failed, unless another one has taken its place.
-    async fn discard(&self, slot: usize, number: usize) {
-        if let Some(slot) = self.slots.get(slot) {
-            let mut slot = slot.lock().await;
-            if slot
-                .as_ref()
-                .is_some_and(|present| present.number == number)
-            {
-                *slot = None;
-            }
+    async fn discard(&self, number: usize) {
+        let mut present = self.present.lock().await;
+        if present.as_ref().is_some_and(|there| there.number == number) {
+            *present = None;
         }
     }
+}
+
+impl Connection {
+    fn is_trusted(&self, now: WallMillis) -> bool {
+        now.since(self.used) < IDLE
+    }
+}
+
+/// Lends the connection that is there, unless it may be dead.
+fn reuse(present: &mut Option<Connection>, now: WallMillis) -> Option<Lent> {
+    let connection = present.as_mut().filter(|there| there.is_trusted(now))?;
+    connection.used = now;
+    Some(Lent {
+        connection: connection.inner.clone(),
+        number: connection.number,
+        reused: true,
+    })
 }
 
 async fn in_time<T>(
