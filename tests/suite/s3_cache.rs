@@ -9,6 +9,7 @@ use std::{
 };
 
 use aws_sdk_s3::primitives::ByteStream;
+use futures_util::future::join_all;
 use larder::{
     Cache, Codec, Entry, Keyspace, Load, Loaded, Lookup, Policy, Refresh, Source,
     testing::conformance, tier::s3::S3,
@@ -20,7 +21,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-const POLICY: Policy = Policy::fresh(Duration::from_mins(1)).refresh(Refresh::Never);
+/// Worth every wait: a busy machine is no reason to give up.
+const POLICY: Policy = Policy::fresh(Duration::from_mins(1))
+    .refresh(Refresh::Never)
+    .load_cost(PATIENCE);
 static REPORTS: Keyspace<(String, String), serde_json::Value> =
     Keyspace::with_codec("reports", 1, POLICY, Codec::json());
 static LEASED: Keyspace<str, String> = Keyspace::new(
@@ -170,6 +174,32 @@ async fn of_two_processes_one_loads_and_the_other_waits_for_the_object() {
         (second.value.as_str(), second.source),
         ("first", Source::Tier("s3"))
     );
+}
+
+#[tokio::test]
+async fn marks_of_many_changes_at_once_all_reach_the_bucket() {
+    let moto = Moto::start().unwrap();
+    let (client, name) = bucket(&moto).await;
+    let process = || cache(S3::new(client.clone(), &name, "")).space(&REPORTS);
+    let space = process();
+    let keys: Vec<_> = (0..24)
+        .map(|n| (format!("T{n}"), "2026-11-21".to_owned()))
+        .collect();
+    let puts = keys.iter().map(|key| space.put(key, json!({}).into()));
+    for put in join_all(puts).await {
+        assert!(put.unwrap().is_complete());
+    }
+    let other = process();
+    for key in &keys {
+        assert!(other.get(key).await.unwrap().hit().is_some(), "{key:?}");
+    }
+    for expired in join_all(keys.iter().map(|key| space.expire(key))).await {
+        assert!(expired.unwrap().is_complete());
+    }
+    let third = process();
+    for key in &keys {
+        assert!(matches!(third.get(key).await, Ok(Lookup::Miss)), "{key:?}");
+    }
 }
 
 /// What was put, by its path: its metadata as headers, and its body.

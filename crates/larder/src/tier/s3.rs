@@ -7,29 +7,44 @@
 //! - **Marks** are one object, read by a conditional `GET` along with the entries.
 //! - Without `s3:ListBucket`, S3 answers 403 for what is not there: that is a miss.
 //!
-//! Each entry of a batch is a request of its own, all at once. Dead objects are not served, and not deleted
+//! Each entry of a batch is a request of its own, all at once, with that for the marks. A `GET` that is late is sent a
+//! second time. Dead objects are not served, and not deleted
 //! either: give the bucket a lifecycle rule that is longer than the longest life.
 
 mod bucket;
+mod hedge;
+mod lease;
 mod marks;
 mod object;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use aws_sdk_s3::Client;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{join_all, try_join_all, try_join3};
 
-use self::{bucket::Bucket, marks::MarksObject, object::Object};
+use self::{
+    bucket::{Bucket, Written},
+    hedge::Hedge,
+    lease::{Leases, WantedLease},
+    marks::{Marks, MarksObject},
+    object::Object,
+};
 use crate::{
     clock::WallMillis,
     frame,
+    scope::Scope,
     tier::{
-        Answer, Asked, BoxFuture, Found, LeaseAnswer, LeaseRequest, News, Put, Reach, ReadBatch,
-        Release, Tier, TierError, TierErrorKind, WriteBatch,
+        Answer, Asked, BoxFuture, Found, LeaseAnswer, News, Put, Reach, ReadBatch, Tier, TierError,
+        TierErrorKind, WriteBatch,
     },
 };
 
 const NAME: &str = "s3";
+
+/// Longest time of one operation. AWS advises to retry a request after 2 s, and again after 4 more ("Best practices
+/// design patterns: optimizing Amazon S3 performance"): the look-up of what takes longer to make may wait for the first
+/// of these.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 /// How often a conditional write is tried again that lost against another.
 const TRIES: usize = 5;
@@ -38,6 +53,7 @@ const TRIES: usize = 5;
 pub struct S3 {
     bucket: Bucket,
     marks: MarksObject,
+    leases: Leases,
 }
 
 impl S3 {
@@ -50,8 +66,10 @@ impl S3 {
                 name: bucket.into(),
                 prefix: prefix.into(),
                 object_names: |key| key.replace(':', "/"),
+                hedge: Hedge::default(),
             },
             marks: MarksObject::default(),
+            leases: Leases::default(),
         }
     }
 
@@ -68,29 +86,32 @@ impl S3 {
             .entries
             .iter()
             .map(async |asked| self.bucket.get(&self.bucket.of(asked.key)).await);
-        let (marks, objects) = futures_util::future::try_join(
+        let wanted = batch.entries.first().zip(batch.lease);
+        let wanted = wanted.map(|(asked, wish)| WantedLease {
+            key: asked.key,
+            wish,
+            now: batch.now,
+        });
+        let held = async {
+            match &wanted {
+                Some(wanted) => self.leases.look(&self.bucket, wanted).await,
+                None => Ok(None),
+            }
+        };
+        let (marks, objects, held) = try_join3(
             self.marks.read(&self.bucket, batch.app, batch.now),
             try_join_all(objects),
+            held,
         )
         .await?;
-        let mut found = Vec::with_capacity(objects.len());
-        for (object, asked) in objects.into_iter().zip(batch.entries) {
-            let Some(bytes) = object.and_then(|object| object.into_frame(batch.now)) else {
-                found.push(None);
-                continue;
-            };
-            let tags = frame::tags(&bytes).map(crate::scope::Scope::from_raw);
-            let scopes = asked.scopes.iter().copied().chain(tags);
-            found.push(Some(Found {
-                invalidated: marks.newest(scopes),
-                expired: marks.at(asked.expiry),
-                bytes,
-            }));
-        }
-        let first = batch.entries.first().zip(found.first());
-        let lease = match (batch.lease, first) {
-            (Some(wish), Some((asked, found))) => {
-                self.lease(asked, found.as_ref(), &wish, batch.now).await?
+        let found = objects.into_iter().zip(batch.entries);
+        let found: Vec<_> = found
+            .map(|(object, asked)| entry(object?, asked, &marks, batch.now))
+            .collect();
+        let first = found.first().and_then(Option::as_ref);
+        let lease = match &wanted {
+            Some(wanted) if wanted.wish.is_needed(first, batch.now) => {
+                self.leases.take(&self.bucket, wanted, held).await?
             }
             _ => LeaseAnswer::None,
         };
@@ -115,44 +136,6 @@ impl S3 {
         })
     }
 
-    /// Takes the lease of an entry, if there is need and nobody holds it.
-    async fn lease(
-        &self,
-        asked: &Asked<'_>,
-        found: Option<&Found>,
-        wish: &LeaseRequest<'_>,
-        now: WallMillis,
-    ) -> Result<LeaseAnswer, TierError> {
-        if !wish.is_needed(found, now) {
-            return Ok(LeaseAnswer::None);
-        }
-        let name = self.bucket.lease_of(asked.key);
-        let until = now.plus(wish.time).get();
-        let text = format!("{} {until}", wish.owner);
-        if self.bucket.put_if(&name, text.clone(), None).await? {
-            return Ok(LeaseAnswer::Granted);
-        }
-        let Some(held) = self.bucket.get(&name).await? else {
-            // Given back this moment: there is somebody who has just loaded it.
-            return Ok(LeaseAnswer::Held);
-        };
-        let body = String::from_utf8_lossy(&held.body);
-        let (owner, until) = body.split_once(' ').unwrap_or_default();
-        let over = until.parse().is_ok_and(|until| now.get() >= until);
-        if owner != wish.owner && !over {
-            return Ok(LeaseAnswer::Held);
-        }
-        let taken = self
-            .bucket
-            .put_if(&name, text, held.etag.as_deref())
-            .await?;
-        Ok(if taken {
-            LeaseAnswer::Granted
-        } else {
-            LeaseAnswer::Held
-        })
-    }
-
     async fn write_batch(&self, batch: &WriteBatch<'_>) -> Result<(), TierError> {
         if !batch.marks.is_empty() || !batch.news.is_empty() {
             // First: no entry may be found without the mark that covers it.
@@ -168,7 +151,7 @@ impl S3 {
             result?;
         }
         match batch.release {
-            Some(release) => self.release(&release).await,
+            Some(release) => self.leases.release(&self.bucket, &release).await,
             None => Ok(()),
         }
     }
@@ -182,11 +165,8 @@ impl S3 {
         };
         let mut there = None;
         for _ in 0..TRIES {
-            if self
-                .bucket
-                .put_object(&name, &object, there.as_deref())
-                .await?
-            {
+            let write = self.bucket.put_object(&name, &object, there.as_deref());
+            if matches!(write.await?, Written::Done { .. }) {
                 return Ok(());
             }
             match self.bucket.head(&name).await? {
@@ -198,20 +178,18 @@ impl S3 {
         // Others write it again and again: theirs is as good.
         Ok(())
     }
+}
 
-    async fn release(&self, release: &Release<'_>) -> Result<(), TierError> {
-        let name = self.bucket.lease_of(release.key);
-        let held = self.bucket.get(&name).await?;
-        let owned = |held: &Object| {
-            let body = String::from_utf8_lossy(&held.body);
-            body.split_once(' ')
-                .is_some_and(|(owner, _)| owner == release.owner)
-        };
-        if held.as_ref().is_some_and(owned) {
-            self.bucket.delete(&name).await?;
-        }
-        Ok(())
-    }
+/// The entry that an object holds, with the marks that cover it.
+fn entry(object: Object, asked: &Asked<'_>, marks: &Marks, now: WallMillis) -> Option<Found> {
+    let bytes = object.into_frame(now)?;
+    let tags = frame::tags(&bytes).map(Scope::from_raw);
+    let scopes = asked.scopes.iter().copied().chain(tags);
+    Some(Found {
+        invalidated: marks.newest(scopes),
+        expired: marks.at(asked.expiry),
+        bytes,
+    })
 }
 
 impl Tier for S3 {
@@ -221,6 +199,10 @@ impl Tier for S3 {
 
     fn reach(&self) -> Reach {
         Reach::Shared
+    }
+
+    fn time_limit(&self, _: WallMillis) -> Duration {
+        TIME_LIMIT
     }
 
     fn read<'a>(&'a self, batch: ReadBatch<'a>) -> BoxFuture<'a, Result<Answer, TierError>> {

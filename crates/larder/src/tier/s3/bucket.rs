@@ -6,12 +6,12 @@ use aws_sdk_s3::{
     primitives::ByteStream,
 };
 
-use super::{NAME, object::Object};
+use super::{NAME, hedge::Hedge, object::Object};
 use crate::tier::{TierError, TierErrorKind};
 
 /// Where objects are, and what they are called.
-#[derive(Clone)]
 pub(super) struct Bucket {
+    pub(super) hedge: Hedge,
     pub(super) client: Client,
     pub(super) name: String,
     pub(super) prefix: String,
@@ -39,6 +39,10 @@ impl Bucket {
         name: &str,
         etag: Option<&str>,
     ) -> Result<Got, TierError> {
+        self.hedge.run(|| Box::pin(self.get_once(name, etag))).await
+    }
+
+    async fn get_once(&self, name: &str, etag: Option<&str>) -> Result<Got, TierError> {
         let request = self.client.get_object().bucket(&self.name).key(name);
         match request
             .set_if_none_match(etag.map(str::to_owned))
@@ -77,7 +81,7 @@ impl Bucket {
         name: &str,
         body: String,
         there: Option<&str>,
-    ) -> Result<bool, TierError> {
+    ) -> Result<Written, TierError> {
         let object = Object {
             body: body.into_bytes(),
             ..Object::default()
@@ -85,13 +89,13 @@ impl Bucket {
         self.put_object(name, &object, there).await
     }
 
-    /// Writes an object where the one is that `there` names, or none is: false where that is not so.
+    /// Writes an object in the place of the one that `there` names, or of none.
     pub(super) async fn put_object(
         &self,
         name: &str,
         object: &Object,
         there: Option<&str>,
-    ) -> Result<bool, TierError> {
+    ) -> Result<Written, TierError> {
         let request = self
             .client
             .put_object()
@@ -105,9 +109,9 @@ impl Bucket {
             None => request.if_none_match("*"),
         };
         match request.send().await {
-            Ok(_) => Ok(true),
+            Ok(output) => Ok(Written::Done { etag: output.e_tag }),
             // Precondition failed; or another conditional write at the same time; or gone meanwhile.
-            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(false),
+            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(Written::Refused),
             Err(error) => Err(sdk_error(&error)),
         }
     }
@@ -129,6 +133,15 @@ fn content_type(name: &str) -> &'static str {
         Some((_, "b64" | "txt")) => "text/plain",
         _ => "application/octet-stream",
     }
+}
+
+/// What a conditional PUT came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// The object is there, under this `ETag`.
+    Done { etag: Option<String> },
+    /// Another object was there than the caller said.
+    Refused,
 }
 
 /// What a conditional GET came to.

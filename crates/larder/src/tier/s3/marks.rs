@@ -3,13 +3,21 @@
 //! Its first line is `larder-marks 1`, the cursor, and up to where news was forgotten; then a line each for the
 //! marks, `m`, scope, moment, and for the news, `n`, number, scope, moment.
 
-use std::{collections::HashMap, fmt::Write as _, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 
 use super::{
     NAME, TRIES,
-    bucket::{Bucket, Got},
+    bucket::{Bucket, Got, Written},
 };
 use crate::{
     clock::WallMillis,
@@ -19,10 +27,78 @@ use crate::{
 
 const FORMAT: &str = "larder-marks 1";
 
+/// Pause after a write that lost against another process's, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
 /// The object, and what it held when it was last read.
 #[derive(Debug, Default)]
 pub(super) struct MarksObject {
     known: Mutex<Option<Known>>,
+    queue: Queue,
+    /// Held by the one that writes.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Marks that wait to be written.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<BTreeMap<u64, Pending>>,
+    next: AtomicU64,
+}
+
+/// What one batch has to be remembered and told.
+#[derive(Clone, Debug)]
+struct Pending {
+    marks: Vec<Mark>,
+    news: Vec<Mark>,
+    /// When everything was loaded that the batch writes.
+    begun: WallMillis,
+}
+
+/// A place in the queue, which is given up where its caller stops waiting: the marks are told again later.
+struct Queued<'a> {
+    queue: &'a Queue,
+    number: u64,
+}
+
+impl Queue {
+    fn add(&self, pending: Pending) -> Queued<'_> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.waiting.lock().insert(number, pending);
+        Queued {
+            queue: self,
+            number,
+        }
+    }
+
+    fn all(&self) -> Vec<(u64, Pending)> {
+        let waiting = self.waiting.lock();
+        waiting
+            .iter()
+            .map(|(number, pending)| (*number, pending.clone()))
+            .collect()
+    }
+
+    fn remove(&self, numbers: impl Iterator<Item = u64>) {
+        let mut waiting = self.waiting.lock();
+        for number in numbers {
+            waiting.remove(&number);
+        }
+    }
+}
+
+impl Queued<'_> {
+    /// Returns true if another caller has written it.
+    fn is_written(&self) -> bool {
+        !self.queue.waiting.lock().contains_key(&self.number)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.queue.remove([self.number].into_iter());
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -50,69 +126,98 @@ impl MarksObject {
         now: WallMillis,
     ) -> Result<Arc<Marks>, TierError> {
         let name = name(bucket, app);
+        self.read_object(bucket, &name, now)
+            .await
+            .map(|known| known.marks)
+    }
+
+    async fn read_object(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        now: WallMillis,
+    ) -> Result<Known, TierError> {
         for _ in 0..TRIES {
             let known = self.known();
             let etag = known.as_ref().and_then(|known| known.etag.as_deref());
-            match (bucket.get_if_not(&name, etag).await?, known) {
-                (Got::Same, Some(known)) => return Ok(known.marks),
+            let there = match (bucket.get_if_not(name, etag).await?, known) {
+                (Got::Same, Some(known)) => return Ok(known),
                 (Got::Object(object), _) => {
                     if let Some(marks) = Marks::parse(&object.body) {
                         return Ok(self.remember(object.etag, marks));
                     }
                     // Not what was written: begun anew.
-                    let marks = Marks::begun(now);
-                    bucket
-                        .put_if(&name, marks.to_text(), object.etag.as_deref())
-                        .await?;
+                    object.etag
                 }
-                (Got::Missing | Got::Same, _) => {
-                    self.forget();
-                    bucket
-                        .put_if(&name, Marks::begun(now).to_text(), None)
-                        .await?;
-                }
+                (Got::Missing | Got::Same, _) => None,
+            };
+            self.forget();
+            let marks = Marks::begun(now);
+            let written = bucket
+                .put_if(name, marks.to_text(), there.as_deref())
+                .await?;
+            if let Written::Done { etag } = written {
+                return Ok(self.remember(etag, marks));
             }
         }
         Err(TierError::new(NAME, TierErrorKind::Failed).because("its marks change all the time"))
     }
 
     /// Adds what `batch` has to be remembered and told.
+    ///
+    /// All that a process has to write at a time goes into one write, so that its own writes do not compete; against
+    /// those of others it tries again until it succeeds, which the caller bounds in time.
     pub(super) async fn write(
         &self,
         bucket: &Bucket,
         batch: &WriteBatch<'_>,
     ) -> Result<(), TierError> {
-        let name = name(bucket, batch.app);
         // Where there is none yet, what is being written was loaded before now.
         let begun = batch.puts.iter().map(|put| put.created).min();
-        let begun = begun.map_or(batch.now, |created| created.min(batch.now));
-        for _ in 0..TRIES {
-            let mut marks = (*self.read(bucket, batch.app, begun).await?).clone();
-            marks.add(batch.marks, batch.news);
-            let etag = self.known().and_then(|known| known.etag);
-            if bucket
-                .put_if(&name, marks.to_text(), etag.as_deref())
-                .await?
-            {
+        let queued = self.queue.add(Pending {
+            marks: batch.marks.to_vec(),
+            news: batch.news.to_vec(),
+            begun: begun.map_or(batch.now, |created| created.min(batch.now)),
+        });
+        let _turn = self.turn.lock().await;
+        if queued.is_written() {
+            return Ok(());
+        }
+        let all = self.queue.all();
+        let begun = all.iter().map(|(_, pending)| pending.begun).min();
+        let begun = begun.unwrap_or(batch.now);
+        let name = name(bucket, batch.app);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let known = self.read_object(bucket, &name, begun).await?;
+            let mut marks = (*known.marks).clone();
+            for (_, pending) in &all {
+                marks.add(&pending.marks, &pending.news);
+            }
+            let written = bucket
+                .put_if(&name, marks.to_text(), known.etag.as_deref())
+                .await?;
+            if let Written::Done { etag } = written {
+                self.remember(etag, marks);
+                self.queue.remove(all.iter().map(|(number, _)| *number));
                 return Ok(());
             }
+            tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
-        let busy = "too many write its marks at once; they are sent again later";
-        Err(TierError::new(NAME, TierErrorKind::Unreachable).because(busy))
     }
 
     fn known(&self) -> Option<Known> {
         self.known.lock().clone()
     }
 
-    fn remember(&self, etag: Option<String>, marks: Marks) -> Arc<Marks> {
-        let marks = Arc::new(marks);
+    fn remember(&self, etag: Option<String>, marks: Marks) -> Known {
         let known = Known {
             etag,
-            marks: Arc::clone(&marks),
+            marks: Arc::new(marks),
         };
-        *self.known.lock() = Some(known);
-        marks
+        *self.known.lock() = Some(known.clone());
+        known
     }
 
     fn forget(&self) {
