@@ -15,6 +15,7 @@ pub mod lambda;
 pub mod line;
 pub mod market;
 pub mod moto;
+pub mod network;
 pub mod progress;
 pub mod publish;
 pub mod reports;
