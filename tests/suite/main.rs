@@ -70,6 +70,8 @@ mod running_minutes;
 #[cfg(test)]
 mod s3_cache;
 #[cfg(test)]
+mod s3_network;
+#[cfg(test)]
 mod shared_cache;
 #[cfg(test)]
 mod source_faults;

@@ -6,13 +6,31 @@ Standard input is a pipe from the process that started this one: it closes when 
 import logging
 import os
 import sys
+import threading
 
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+
+class AtomicConditionalWrites:
+    """Handles one conditional write at a time: of several at once S3 accepts one, and moto any number."""
+
+    def __init__(self, app):
+        self.app = app
+        self.lock = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        is_write = environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE")
+        if is_write and ("HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ):
+            with self.lock:
+                return self.app(environ, start_response)
+        return self.app(environ, start_response)
+
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-_, port = server.get_host_and_port()
-print(port, flush=True)
+moto = AtomicConditionalWrites(DomainDispatcherApplication(create_backend_app))
+server = make_server("127.0.0.1", 0, moto, threaded=True, request_handler=MotoRequestHandler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(server.server_address[1], flush=True)
 sys.stdin.read()
 os._exit(0)
