@@ -14,7 +14,7 @@ use local_aws::{
 /// What a model takes a minute for.
 const DEAR: Policy = Policy::fresh(Duration::from_hours(1))
     .refresh(Refresh::Never)
-    .load_cost(Duration::from_secs(60));
+    .load_cost(Duration::from_mins(1));
 static REPORTS: Keyspace<str, String> = Keyspace::new("reports", 1, DEAR);
 static CHARTS: Keyspace<str, String> =
     Keyspace::new("charts", 1, DEAR.load_cost(Duration::from_millis(300)));

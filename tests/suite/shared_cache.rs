@@ -20,6 +20,7 @@ use larder::{
         redis::{Redis, RedisOptions},
     },
 };
+use local_aws::network::{Latency, Link, Proxy, Service};
 use local_servers::redis::Redis as Server;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -404,6 +405,33 @@ async fn a_server_that_accepts_and_never_answers_costs_one_timeout_an_invocation
         assert!(begun.elapsed() < 6 * SECOND, "{:?}", begun.elapsed());
     }
     accepting.abort();
+}
+
+#[tokio::test]
+async fn a_connection_that_outlasts_its_look_up_serves_the_next_one() {
+    static QUICK: Keyspace<str, String> =
+        Keyspace::new("quick", 1, PLAIN.load_cost(Duration::from_millis(1)));
+    let server = Server::start().unwrap();
+    let slow = Link::fixed(Duration::ZERO).setup(Latency::fixed(Duration::from_millis(400)));
+    let proxy = Proxy::start(Service::Redis, &server.url(), slow, 1)
+        .await
+        .unwrap();
+    let cache = cache(&proxy.url());
+    let mut sources = Vec::new();
+    for _ in 0..3 {
+        let handler = async {
+            sources.push(get_from(&cache, &QUICK, "key").await.1);
+            // The rest of the handler's work.
+            tokio::time::sleep(2 * SECOND).await;
+        };
+        let ((), left) = cache.invocation(Some(30 * SECOND)).run(handler).await;
+        assert_eq!(left.drain(SECOND).await.dropped, 0);
+    }
+    let [first, .., last] = sources.as_slice() else {
+        panic!("three look-ups");
+    };
+    assert_eq!((*first, *last), (Source::Origin, Source::Tier("redis")));
+    assert_eq!(proxy.connections(), 1);
 }
 
 #[tokio::test]
