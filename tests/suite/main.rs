@@ -30,6 +30,8 @@ mod demo;
 #[cfg(test)]
 mod ec2;
 #[cfg(test)]
+mod findings;
+#[cfg(test)]
 mod indicators;
 #[cfg(test)]
 mod lambda;
@@ -45,6 +47,8 @@ mod minutes_by_the_hour;
 mod minutes_on_demand;
 #[cfg(test)]
 mod minutes_world;
+#[cfg(test)]
+mod monitor_template;
 #[cfg(test)]
 mod monitors;
 #[cfg(test)]

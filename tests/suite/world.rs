@@ -61,6 +61,8 @@ impl World {
             .env("CACHE_DIR", TMP)
             .env("REQUIRE_SIGNATURE", "true")
             .env("TRUSTED_KEYS", self.publisher.public_key())
+            // Nothing takes events here, but where a test says so.
+            .env("RESULT_EVENTS", "none")
     }
 
     /// monitor-runner with a monitor that behaves as told.

@@ -24,5 +24,6 @@ pub use deadline::{Deadline, RESERVE, UNKNOWN_TIME_LEFT};
 pub use error::{Error, ErrorKind, Kind};
 #[cfg(feature = "http")]
 pub use http::http_client;
+pub use logs::{RESERVED_FIELDS, log_record};
 pub use run::{Function, Invocation, run};
 pub use settings::{InvalidSettings, Settings, environment};

@@ -1,14 +1,19 @@
 //! Metrics: one CloudWatch Embedded Metric Format document an invocation, on stdout beside the
-//! logs.
+//! logs; further documents for metrics that have a dimension of their own.
 //!
 //! Format: "Specification: Embedded metric format" in the CloudWatch user guide. Lambda forwards
 //! stdout to CloudWatch Logs, which turns the document into metrics: no API call, no permission, no
 //! waiting.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use metrique_writer::{
-    AnyEntrySink as _, BoxEntrySink, Entry, FormatExt as _, sink::FlushImmediately,
+    AnyEntrySink as _, BoxEntry, BoxEntrySink, Entry, EntryWriter, FormatExt as _,
+    sink::FlushImmediately,
 };
 use metrique_writer_format_emf::Emf;
 
@@ -27,13 +32,18 @@ impl Metrics {
     pub(crate) fn to_stdout() -> Self {
         let set = |name: &str| environment(name).filter(|value| !value.is_empty());
         let namespace = set("METRICS_NAMESPACE").unwrap_or_else(|| "Larder".to_owned());
-        let format = Emf::builder(namespace.clone(), vec![vec!["FunctionName".to_owned()]]).build();
         Self {
-            sink: FlushImmediately::new_boxed(
-                format.output_to_makewriter(|| std::io::stdout().lock()),
-            ),
+            sink: sink(&namespace, &["FunctionName"]),
             namespace,
             function_name: set("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
+        }
+    }
+
+    /// Returns a guard that writes the documents of `pending` when it is dropped.
+    pub(crate) fn write_documents(&self, pending: &PendingDocuments) -> WriteDocuments {
+        WriteDocuments {
+            metrics: self.clone(),
+            pending: pending.clone(),
         }
     }
 
@@ -57,6 +67,82 @@ impl Metrics {
             error: true,
             own: M::default(),
         }
+    }
+}
+
+/// A sink to stdout of documents with these dimensions.
+fn sink(namespace: &str, dimensions: &[&str]) -> BoxEntrySink {
+    let dimensions = dimensions.iter().map(|name| (*name).to_owned()).collect();
+    let format = Emf::builder(namespace.to_owned(), vec![dimensions]).build();
+    FlushImmediately::new_boxed(format.output_to_makewriter(|| std::io::stdout().lock()))
+}
+
+/// Documents that wait for the end of their invocation. A clone holds the same ones.
+#[derive(Clone, Default)]
+pub(crate) struct PendingDocuments(Arc<Mutex<Vec<Document>>>);
+
+/// Metrics with a dimension beside `FunctionName`.
+struct Document {
+    dimension: &'static str,
+    value: String,
+    entry: BoxEntry,
+}
+
+impl PendingDocuments {
+    /// Adds a document.
+    pub(crate) fn push(
+        &self,
+        dimension: &'static str,
+        value: &str,
+        entry: impl Entry + Send + 'static,
+    ) {
+        self.lock().push(Document {
+            dimension,
+            value: value.to_owned(),
+            entry: BoxEntry::new(entry),
+        });
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Document>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the documents of one invocation when it is dropped.
+pub(crate) struct WriteDocuments {
+    metrics: Metrics,
+    pending: PendingDocuments,
+}
+
+impl Drop for WriteDocuments {
+    fn drop(&mut self) {
+        let mut sinks = HashMap::new();
+        for document in std::mem::take(&mut *self.pending.lock()) {
+            let dimension = document.dimension;
+            let sink = sinks.entry(dimension).or_insert_with(|| {
+                sink(&self.metrics.namespace, &["FunctionName", dimension])
+            });
+            let dimensions = Dimensions {
+                function_name: self.metrics.function_name.clone(),
+                name: dimension,
+                value: document.value,
+            };
+            sink.append_any(dimensions.merge(document.entry));
+        }
+    }
+}
+
+/// The dimensions of a further document.
+struct Dimensions {
+    function_name: String,
+    name: &'static str,
+    value: String,
+}
+
+impl Entry for Dimensions {
+    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
+        writer.value("FunctionName", &self.function_name);
+        writer.value(self.name, &self.value);
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
     deadline::Deadline,
     error::{Error, ErrorKind},
     logs,
-    metrics::Metrics,
+    metrics::{Metrics, PendingDocuments},
     settings::environment,
 };
 
@@ -81,6 +81,7 @@ pub struct Invocation {
     /// Whether it is the first in this process.
     pub cold_start: bool,
     after: AfterResponse,
+    documents: PendingDocuments,
 }
 
 impl Invocation {
@@ -89,6 +90,17 @@ impl Invocation {
     /// invocation can make good.
     pub fn after_response(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.after.push(&self.request_id, work);
+    }
+
+    /// Adds a document of metrics under the dimension `dimension` with this value, beside the function's name. It is
+    /// written after the invocation's own, however the invocation ends.
+    pub fn metrics(
+        &self,
+        dimension: &'static str,
+        value: &str,
+        entry: impl Entry + Send + 'static,
+    ) {
+        self.documents.push(dimension, value, entry);
     }
 }
 
@@ -204,6 +216,7 @@ impl<F: Function> Serving<F> {
             deadline: Deadline::from_epoch_millis(context.deadline, SystemTime::now()),
             cold_start,
             after: self.after.clone(),
+            documents: PendingDocuments::default(),
         };
         let outcome = self.handle(&event, &invocation, &mut recording.own).await;
         recording.done(outcome.is_ok());
@@ -211,7 +224,8 @@ impl<F: Function> Serving<F> {
             tracing::error!(error.kind = %error.kind(), %error, "The invocation failed");
         }
         // Dropping it writes the documents, for which nobody should have to wait.
-        drop_after_response((recording, self.cache_metrics()));
+        let documents = self.metrics.write_documents(&invocation.documents);
+        drop_after_response((recording, documents, self.cache_metrics()));
         outcome
     }
 

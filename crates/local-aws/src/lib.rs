@@ -9,6 +9,7 @@ pub mod demo;
 pub mod dynamodb;
 pub mod ec2;
 pub mod edge;
+pub mod event_bus;
 pub mod event_source;
 pub mod fleet;
 pub mod lambda;

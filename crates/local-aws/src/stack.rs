@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
     cdn::Cdn,
     edge::Edge,
+    event_bus::EventBus,
     moto::Moto,
     progress::Progress,
     publish::{NewRelease, Publisher},
@@ -20,6 +22,8 @@ use crate::{
 pub const MONITORS: [&str; 2] = ["slack", "github"];
 
 const RELEASES: &str = "releases";
+/// The bucket that all environments of a function share.
+const CACHE: &str = "cache";
 
 /// A running stack. Dropping it ends everything in it; so does the end of this process.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub struct Stack {
     pub publisher: Publisher,
     /// What the monitors watch.
     pub status_page: StatusPage,
+    /// The event bus that tells of changes of what the monitors watch.
+    pub events: EventBus,
     /// The servers whose minutes are counted.
     pub servers: Servers,
     /// What reports are made of.
@@ -70,6 +76,13 @@ impl Stack {
         }
         step.done(&format!("{} v{version}", MONITORS.join(" and ")));
 
+        let step = progress.step("an event bus, and a bucket for statuses");
+        let create = moto.s3().await.create_bucket().bucket(CACHE);
+        create.send().await.context("could not make a bucket")?;
+        let pattern = json!({ "source": ["larder.monitor-runner"] });
+        let events = EventBus::create(&moto, "default", &pattern).await?;
+        step.done(events.name());
+
         let step = progress.step("DynamoDB, and servers by CloudTrail and EC2");
         let servers = Servers::start().await?;
         let [trail, ec2, dynamodb] = servers.urls();
@@ -95,6 +108,7 @@ impl Stack {
             cdn,
             publisher,
             status_page,
+            events,
             servers,
             reports,
             tmp,
@@ -120,6 +134,8 @@ impl Stack {
             ("MONITORS", MONITORS.join(",")),
             ("REQUIRE_SIGNATURE", "true".to_owned()),
             ("TRUSTED_KEYS", self.publisher.public_key()),
+            ("CACHE_BUCKET", CACHE.to_owned()),
+            ("EVENT_BUS_NAME", self.events.name().to_owned()),
         ];
         others
             .into_iter()

@@ -14,8 +14,8 @@ use crate::server::Server;
 /// The path of Slack's present status.
 pub const SLACK: &str = "/api/v2.0.0/current";
 
-/// The path of a Statuspage's open incidents.
-pub const STATUSPAGE: &str = "/api/v2/incidents/unresolved.json";
+/// The path of a Statuspage's summary.
+pub const STATUSPAGE: &str = "/api/v2/summary.json";
 
 /// A running status page. `PUT` to a path replaces what it says.
 #[derive(Debug)]
@@ -31,12 +31,7 @@ type Page = Arc<Mutex<(StatusCode, Value)>>;
 impl StatusPage {
     /// Starts a page on which all is well with Slack, and one incident is open at GitHub.
     pub async fn start() -> anyhow::Result<Self> {
-        let slack = page(json!({
-            "status": "ok",
-            "date_created": "2026-11-21T09:00:00-08:00",
-            "date_updated": "2026-11-21T09:00:00-08:00",
-            "active_incidents": [],
-        }));
+        let slack = page(quiet_slack());
         let statuspage = page(json!({
             "page": { "id": "kctbh9vrtdwd", "name": "GitHub", "url": "https://www.githubstatus.com" },
             "incidents": [{
@@ -55,6 +50,12 @@ impl StatusPage {
                 }],
                 "components": [{ "name": "Actions" }],
             }],
+            "components": [
+                { "id": "br0l2tvcx85d", "name": "Actions", "status": "degraded_performance", "group": false },
+                { "id": "8l4ygp009s5s", "name": "Git Operations", "status": "operational", "group": false },
+            ],
+            "scheduled_maintenances": [],
+            "status": { "indicator": "minor", "description": "Minor Service Outage" },
         }));
         let one = |page: &Page| get(read).put(write).with_state(Arc::clone(page));
         let app = Router::new()
@@ -82,6 +83,17 @@ impl StatusPage {
     pub fn set_statuspage(&self, status: StatusCode, body: Value) {
         *lock(&self.statuspage) = (status, body);
     }
+}
+
+/// What Slack's page says when all is well.
+#[must_use]
+pub fn quiet_slack() -> Value {
+    json!({
+        "status": "ok",
+        "date_created": "2026-11-21T09:00:00-08:00",
+        "date_updated": "2026-11-21T09:00:00-08:00",
+        "active_incidents": [],
+    })
 }
 
 fn page(body: Value) -> Page {

@@ -1,19 +1,22 @@
 //! The settings: read once, checked together.
 
+mod announcements;
+mod child_env;
+
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use larder::CacheSettings;
 use larder_artifact::{Artifact, ExecMode, Options, Trust, Url};
 use larder_lambda::{InvalidSettings, Settings, environment};
-use secrecy::SecretString;
 
+pub use self::{
+    announcements::{Announcements, ResultEvents},
+    child_env::ChildEnv,
+};
 use crate::event::MonitorName;
-
-/// Variables that begin with this are the monitors', without it.
-const CHILD_PREFIX: &str = "MONITOR_ENV_";
 
 /// Of the function's memory, the part that all binaries may take under `EXEC_MODE=auto`: a quarter,
 /// since the monitors run in the same memory.
@@ -32,15 +35,17 @@ pub struct Config {
     pub prefix: String,
     /// The longest a monitor may run: `MONITOR_TIMEOUT_SECONDS`.
     pub monitor_timeout: Duration,
-    /// Whether binaries are kept: `CACHE_ENABLED`.
-    pub cache_enabled: bool,
+    /// Whether binaries are kept, and where statuses are: `CACHE_*`.
+    pub cache: CacheSettings,
     /// Where they are kept: `CACHE_DIR`.
     pub cache_dir: PathBuf,
     /// How they are got: `REQUIRE_SIGNATURE`, `TRUSTED_KEYS`, `MIN_EPOCH`, `MAX_ARTIFACT_BYTES`,
     /// `EXEC_MODE`, `STALE_BINARY_SECONDS`.
     pub artifacts: Options,
-    /// The monitors' environment: `MONITOR_ENV_*` without the prefix.
-    pub child_env: BTreeMap<String, SecretString>,
+    /// The monitors' environment: `MONITOR_ENV_*` without the prefix, `MONITOR_ENVIRONMENT`, `MONITOR_SECRET_PARAMETERS`.
+    pub child_env: ChildEnv,
+    /// Where runs' results go: `RESULT_EVENTS`, `EVENT_BUS_NAME`, `CACHE_BUCKET`.
+    pub announcements: Announcements,
 }
 
 impl Config {
@@ -64,26 +69,30 @@ impl Config {
             let (default, range) = (Duration::from_mins(4), 1..=900);
             settings.seconds("MONITOR_TIMEOUT_SECONDS", default, range)
         };
-        let cache_enabled = {
-            let alias = settings.flag("ENABLE_CACHE", true);
-            settings.flag("CACHE_ENABLED", alias)
-        };
+        let cache = settings.cache();
         let cache_dir = cache_dir(&mut settings);
         let artifacts = artifacts(&mut settings);
-        let child_env = child_env(&mut settings, names);
-        let config = releases_url
-            .zip(artifacts)
-            .map(|(releases_url, artifacts)| Self {
-                releases_url,
+        let child_env = ChildEnv::read(&mut settings, names);
+        let announcements = Announcements::read(&mut settings);
+        let all = || {
+            Some(Self {
+                releases_url: releases_url?,
                 monitors,
                 prefix,
                 monitor_timeout,
-                cache_enabled,
+                cache: cache?,
                 cache_dir,
-                artifacts,
+                artifacts: artifacts?,
                 child_env,
-            });
-        settings.finish(config)
+                announcements: announcements?,
+            })
+        };
+        settings.finish(all())
+    }
+
+    /// Whether binaries are kept.
+    pub(crate) fn keeps_binaries(&self) -> bool {
+        self.cache.enabled()
     }
 
     /// The artifact that is `monitor`'s binary, with its files in `dir`.
@@ -213,34 +222,8 @@ fn artifacts<L: Fn(&str) -> Option<String>>(settings: Lookup<'_, L>) -> Option<O
     })
 }
 
-fn child_env<L: Fn(&str) -> Option<String>>(
-    settings: Lookup<'_, L>,
-    names: impl Iterator<Item = String>,
-) -> BTreeMap<String, SecretString> {
-    let mut env = BTreeMap::new();
-    for name in names {
-        let Some(childs) = name.strip_prefix(CHILD_PREFIX) else {
-            continue;
-        };
-        let starts_well = !childs.starts_with(|first: char| first.is_ascii_digit());
-        let plain = childs
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if childs.is_empty() || !starts_well || !plain {
-            settings.conflict(format!(
-                "{name} gives a monitor a variable without a proper name"
-            ));
-        } else if let Some(value) = settings.secret(&name) {
-            env.insert(childs.to_owned(), value);
-        }
-    }
-    env
-}
-
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -274,7 +257,9 @@ mod tests {
         assert_eq!(config.artifacts.stale_for, DAY);
         assert_eq!(config.artifacts.max_bytes, 268_435_456);
         assert_eq!(config.artifacts.exec_mode, ExecMode::Auto);
-        assert!(config.cache_enabled);
+        assert!(config.keeps_binaries());
+        assert_eq!(config.announcements.events, ResultEvents::Changes);
+        assert_eq!(config.announcements.bus, "default");
         assert_eq!(config.cache_dir, Path::new("/tmp"));
     }
 
@@ -302,9 +287,12 @@ mod tests {
             ("MIN_EPOCH", "7"),
             ("EXEC_MODE", "memory"),
             ("MONITOR_ENV_", "x"),
+            ("RESULT_EVENTS", "some"),
+            ("EVENT_BUS_NAME", "a bus"),
+            ("MONITOR_SECRET_PARAMETERS", "TOKEN"),
         ])
         .unwrap_err();
-        assert!(error.starts_with("9 settings are invalid"), "{error}");
+        assert!(error.starts_with("12 settings are invalid"), "{error}");
         for name in [
             "RELEASES_URL=",
             "MONITORS: ",
@@ -315,6 +303,9 @@ mod tests {
             "MIN_EPOCH over 0 needs TRUSTED_KEYS",
             "EXEC_MODE=",
             "MONITOR_ENV_ ",
+            "RESULT_EVENTS=",
+            "EVENT_BUS_NAME=",
+            "MONITOR_SECRET_PARAMETERS: ",
         ] {
             assert!(error.contains(name), "{name}: {error}");
         }
@@ -343,19 +334,11 @@ mod tests {
 
     #[test]
     fn the_alias_of_the_rollback_switch_counts_and_the_name_itself_wins() {
-        assert!(!read(&[("ENABLE_CACHE", "false")]).unwrap().cache_enabled);
+        assert!(!read(&[("ENABLE_CACHE", "false")]).unwrap().keeps_binaries());
         assert!(
             read(&[("ENABLE_CACHE", "false"), ("CACHE_ENABLED", "true")])
                 .unwrap()
-                .cache_enabled
+                .keeps_binaries()
         );
-    }
-
-    #[test]
-    fn monitors_get_their_variables_without_the_prefix_and_unprinted() {
-        let config = read(&[("MONITOR_ENV_API_TOKEN", "hunter2"), ("OTHER", "x")]).unwrap();
-        assert_eq!(config.child_env.keys().collect::<Vec<_>>(), ["API_TOKEN"]);
-        assert_eq!(config.child_env["API_TOKEN"].expose_secret(), "hunter2");
-        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

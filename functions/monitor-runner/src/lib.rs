@@ -1,20 +1,31 @@
 //! Runs monitors: verified binaries that are downloaded when they change, and not before.
 
+mod announce;
 mod answer;
 mod config;
 mod event;
+mod event_bus;
+mod finding;
 mod monitor;
 mod output;
+mod redact;
+mod secrets;
+mod status;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use aws_types::SdkConfig;
 use futures_util::{StreamExt as _, stream};
 use larder_artifact::{Artifacts, Cache, Ensured, Homes, harden};
-use larder_lambda::{Error, Function, Invocation};
+use larder_lambda::{Error, Function, Invocation, Parameters};
 use metrique_writer::{Entry, unit::AsBytes};
+use secrecy::SecretString;
+
+use announce::{Announcer, announce};
+use secrets::Secrets;
 
 pub use answer::{Answer, Failure, Outcome, Run};
-pub use config::Config;
+pub use config::{Announcements, ChildEnv, Config, ResultEvents};
 pub use event::{Event, MonitorName};
 pub use output::find_result;
 
@@ -29,31 +40,62 @@ pub struct Metrics {
     misses: u64,
     stale: u64,
     monitor_errors: u64,
+    event_errors: u64,
+    status_errors: u64,
     downloaded_bytes: AsBytes<u64>,
     bytes_not_downloaded: AsBytes<u64>,
     ensure_time: Duration,
     execution_time: Duration,
 }
 
-/// The function: its settings and the binaries that it knows.
+/// The function: its settings, the binaries that it knows, and those who are told of runs.
 #[derive(Debug)]
 pub struct App {
     config: Config,
     artifacts: Artifacts,
     homes: Homes,
+    secrets: Option<Secrets>,
+    announcer: Option<Announcer>,
 }
 
 impl App {
     /// Closes the process to its children and prepares the cache. Neither downloads nor connects.
-    pub fn new(config: Config) -> anyhow::Result<Self> {
+    pub fn new(config: Config, aws: &SdkConfig) -> anyhow::Result<Self> {
         harden()?;
         let artifacts = Artifacts::new(config.artifacts.clone())?;
         let homes = Homes::new(&config.cache_dir);
+        let memory = status::memory();
+        let announcer = Announcer::new(&config, aws, &memory)?;
+        let names = config.child_env.parameters.clone();
+        let secrets = if names.is_empty() {
+            None
+        } else {
+            Some(Secrets::new(names, Parameters::new(aws)?, &memory))
+        };
         Ok(Self {
             config,
             artifacts,
             homes,
+            secrets,
+            announcer,
         })
+    }
+
+    /// The monitors' secrets, by the name of their variable.
+    async fn secrets(&self) -> anyhow::Result<BTreeMap<String, SecretString>> {
+        match &self.secrets {
+            Some(secrets) => secrets.read().await,
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// Runs a monitor, and tells people of it.
+    async fn run(&self, name: MonitorName, invocation: &Invocation) -> (Outcome, Metrics) {
+        let ran = monitor::run(self, name, invocation).await;
+        let mut metrics = ran.metrics;
+        let announcer = self.announcer.as_ref();
+        announce(announcer, &ran.finding, invocation, &mut metrics).await;
+        (ran.outcome, metrics)
     }
 }
 
@@ -74,7 +116,7 @@ impl Function for App {
         };
         // In whatever order they end, so that one that hangs keeps no other from its turn.
         let mut runs = stream::iter(monitors.into_iter().enumerate())
-            .map(async |(at, name)| (at, monitor::run(self, name, invocation).await))
+            .map(async |(at, name)| (at, self.run(name, invocation).await))
             .buffer_unordered(AT_A_TIME);
         let mut outcomes = BTreeMap::new();
         while let Some((at, (outcome, counted))) = runs.next().await {
@@ -105,6 +147,8 @@ impl Metrics {
         self.misses += other.misses;
         self.stale += other.stale;
         self.monitor_errors += other.monitor_errors;
+        self.event_errors += other.event_errors;
+        self.status_errors += other.status_errors;
         *self.downloaded_bytes += *other.downloaded_bytes;
         *self.bytes_not_downloaded += *other.bytes_not_downloaded;
         self.ensure_time += other.ensure_time;

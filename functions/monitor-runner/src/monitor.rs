@@ -1,67 +1,99 @@
 //! One monitor: have its binary, run it, read what it says.
 
 use std::{
-    path::Path,
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use larder_artifact::{
-    Cache, Child, Ended, Ensured, Error as ArtifactError, ErrorKind as ArtifactErrorKind, Finished,
-    Home,
+    Cache, Child, Ended, Error as ArtifactError, ErrorKind as ArtifactErrorKind, Finished, Home,
 };
 use larder_lambda::{Error, ErrorKind, Invocation};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
-    App, Metrics,
+    App, Config, Metrics,
     answer::{Failure, Outcome, Run},
-    config::Config,
     event::MonitorName,
+    finding::{Circumstances, Finding},
     output::find_result,
+    redact::Redactor,
 };
 
 /// Of the invocation's time, what it takes to end a monitor that will not end by itself, to read
-/// what it said last and to remove what it left. Without it, one that hangs would cost the results
+/// what it said last, to remove what it left and to tell of it. Without it, one that hangs would cost the results
 /// of all others.
-const ENDING: Duration = Duration::from_secs(1);
+const ENDING: Duration = Duration::from_secs(3);
 
 /// How much of the end of a failed monitor's standard error is told.
 const STDERR_TOLD: usize = 2048;
 
-/// A value shorter than this is as likely a word as a secret, and is not looked for in what is
-/// told.
-const SHORTEST_SECRET: usize = 6;
+/// Variables of a monitor that may be secrets, by name.
+type Variables = BTreeMap<String, SecretString>;
 
-/// Runs `name` and tells what became of it, and what that counts. Never fails: one monitor must not
-/// stop the others.
-pub(crate) async fn run(
-    app: &App,
-    name: MonitorName,
-    invocation: &Invocation,
-) -> (Outcome, Metrics) {
-    let mut metrics = Metrics::default();
+/// A run that has ended, well or not.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) outcome: Outcome,
+    /// What it counts.
+    pub(crate) metrics: Metrics,
+    /// What people are told of it.
+    pub(crate) finding: Finding,
+}
+
+/// What is known of a run so far.
+#[derive(Debug, Default)]
+struct Progress {
+    metrics: Metrics,
+    version: Option<String>,
+    execution: Option<Duration>,
+}
+
+/// Runs `name`. Never fails: one monitor must not stop the others.
+pub(crate) async fn run(app: &App, name: MonitorName, invocation: &Invocation) -> Ran {
+    let began = Instant::now();
+    let mut progress = Progress::default();
     let monitor = name.as_str().to_owned();
-    let outcome = match try_run(app, &name, invocation, &mut metrics).await {
+    let mut env = app.config.child_env.values.clone();
+    let secrets = app.secrets().await;
+    let ran = match secrets {
+        Ok(secrets) => {
+            env.extend(secrets);
+            try_run(app, &name, &env, invocation, &mut progress).await
+        }
+        Err(error) => Err(Error::new(ErrorKind::Upstream, error)),
+    };
+    let outcome = match ran {
         Ok(run) => Outcome::Ran(run),
         Err(error) => {
             tracing::error!(monitor, error.kind = %error.kind(), %error, "The monitor failed");
-            metrics.monitor_errors += 1;
+            progress.metrics.monitor_errors += 1;
             Outcome::Failed(Failure { monitor, error })
         }
     };
-    (outcome, metrics)
+    let circumstances = Circumstances {
+        version: progress.version,
+        execution: progress.execution,
+        elapsed: began.elapsed(),
+    };
+    Ran {
+        finding: Finding::new(&outcome, circumstances, &Redactor::new(env.values())),
+        metrics: progress.metrics,
+        outcome,
+    }
 }
 
 async fn try_run(
     app: &App,
     name: &MonitorName,
+    env: &Variables,
     invocation: &Invocation,
-    metrics: &mut Metrics,
+    progress: &mut Progress,
 ) -> Result<Run, Error> {
     let config = &app.config;
     // With the cache off, the binary is kept for as long as it runs.
-    let kept = if config.cache_enabled {
+    let kept = if config.keeps_binaries() {
         None
     } else {
         Some(app.homes.take().context("could not make a directory")?)
@@ -73,19 +105,27 @@ async fn try_run(
     // Half of the time at most: a source that is slow must leave the last verified binary time to
     // run.
     let time = invocation.deadline.time_to_work() / 2;
-    let ensured = if config.cache_enabled {
+    let ensured = if config.keeps_binaries() {
         app.artifacts.ensure(&artifact, time).await
     } else {
         app.artifacts.ensure_once(&artifact, time).await
     };
     let ensured = ensured.map_err(classify)?;
     let ensure = began.elapsed();
-    metrics.count(&ensured, ensure);
+    progress.metrics.count(&ensured, ensure);
+    progress.version = Some(ensured.version.clone());
 
-    let finished = execute(app, &artifact.file, &ensured, name, invocation).await?;
+    let child = Child::new(&ensured.image, &artifact.file);
+    let child = with_environment(child, config, name, env, invocation);
+    let left = invocation.deadline.time_to_work();
+    let time = left.saturating_sub(ENDING.min(left / 2));
+    let finished = child.run(&app.homes, config.monitor_timeout.min(time)).await;
+    let finished =
+        finished.with_context(|| format!("could not start version {}", ensured.version))?;
     let execution = finished.took;
-    metrics.execution_time += execution;
-    let (exit_code, stdout, lost) = succeeded(finished, config)?;
+    progress.execution = Some(execution);
+    progress.metrics.execution_time += execution;
+    let (exit_code, stdout, lost) = succeeded(finished, env)?;
     let (reason, warning) = match &ensured.cache {
         Cache::Hit => (None, None),
         Cache::Miss(reason) => (Some(reason.as_str()), None),
@@ -113,36 +153,30 @@ async fn try_run(
     })
 }
 
-async fn execute(
-    app: &App,
-    arg0: &Path,
-    ensured: &Ensured,
+/// `child` with the variables that every monitor has, then those of the settings, then `env`.
+fn with_environment<'a>(
+    child: Child<'a>,
+    config: &Config,
     name: &MonitorName,
+    env: &Variables,
     invocation: &Invocation,
-) -> Result<Finished, Error> {
-    let config = &app.config;
+) -> Child<'a> {
     let prefix = config.prefix.to_ascii_uppercase().replace('-', "_");
-    let mut child = Child::new(&ensured.image, arg0)
+    let now = jiff::Timestamp::now().to_string();
+    let child = child
         .env("MONITOR_NAME", name.as_str())
         .env(format!("{prefix}_AWS_REQUEST_ID"), &invocation.request_id)
-        .env(
-            format!("{prefix}_TIMESTAMP"),
-            jiff::Timestamp::now().to_string(),
-        );
-    for (variable, value) in &config.child_env {
-        child = child.env(variable, value.expose_secret());
-    }
-    let left = invocation.deadline.time_to_work();
-    let time = left.saturating_sub(ENDING.min(left / 2));
-    let time = config.monitor_timeout.min(time);
-    let run = child.run(&app.homes, time).await;
-    let run = run.with_context(|| format!("could not start version {}", ensured.version))?;
-    Ok(run)
+        .env(format!("{prefix}_TIMESTAMP"), now);
+    let plain = config.child_env.plain.iter();
+    let child = plain.fold(child, |child, (variable, value)| child.env(variable, value));
+    env.iter().fold(child, |child, (variable, value)| {
+        child.env(variable, value.expose_secret())
+    })
 }
 
 /// The exit code, which is 0, and the output of a monitor that ended well, with the bytes that were
 /// lost of its beginning; else why it did not.
-fn succeeded(finished: Finished, config: &Config) -> Result<(i32, Vec<u8>, u64), Error> {
+fn succeeded(finished: Finished, env: &Variables) -> Result<(i32, Vec<u8>, u64), Error> {
     let (kind, what) = match finished.ended {
         Ended::Exit(0) => {
             let (stdout, lost) = finished.stdout.finish();
@@ -160,10 +194,7 @@ fn succeeded(finished: Finished, config: &Config) -> Result<(i32, Vec<u8>, u64),
     };
     let (stderr, _) = finished.stderr.finish();
     // Redacted before it is cut, or half a secret would not be known for one.
-    let stderr = redact(
-        String::from_utf8_lossy(&stderr).trim(),
-        config.child_env.values(),
-    );
+    let stderr = Redactor::new(env.values()).text(String::from_utf8_lossy(&stderr).trim());
     let end = stderr.ceil_char_boundary(stderr.len().saturating_sub(STDERR_TOLD));
     let end = stderr.get(end..).unwrap_or_default();
     let said = if end.is_empty() {
@@ -172,19 +203,6 @@ fn succeeded(finished: Finished, config: &Config) -> Result<(i32, Vec<u8>, u64),
         format!("stderr ends: {end}")
     };
     Err(Error::message(kind, format!("the monitor {what}; {said}")))
-}
-
-/// Takes the values that monitors were given in confidence out of what they said.
-fn redact<'a>(text: &str, secrets: impl Iterator<Item = &'a SecretString>) -> String {
-    let mut secrets: Vec<&str> = secrets
-        .map(SecretString::expose_secret)
-        .filter(|secret| secret.len() >= SHORTEST_SECRET)
-        .collect();
-    // The longest first: one may be the beginning of another.
-    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets.into_iter().fold(text.to_owned(), |text, secret| {
-        text.replace(secret, "[redacted]")
-    })
 }
 
 fn classify(error: ArtifactError) -> Error {
@@ -201,16 +219,4 @@ fn classify(error: ArtifactError) -> Error {
 fn stale_warning(cause: &ArtifactError, seconds: u64) -> String {
     let cause = larder_artifact::chain(cause);
     format!("this may not be the newest version: {cause}; it last was {seconds} s ago")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_are_redacted_and_short_words_are_not() {
-        let secrets = ["hunter22", "up", "hunter22-more"].map(SecretString::from);
-        let told = redact("token hunter22 or hunter22-more is not up", secrets.iter());
-        assert_eq!(told, "token [redacted] or [redacted] is not up");
-    }
 }

@@ -1,9 +1,9 @@
 //! Asks a status page and prints one result line with the services' states.
 //!
 //! The variable `MONITOR_NAME` says whose page: monitor-runner sets it, so one program serves as
-//! several monitors. `<NAME>_STATUS_URL` says where the page is, for `slack` and `github` it need
-//! not.
+//! several monitors. `<NAME>_STATUS_URL` says where the page is, unless it is a well-known one.
 
+mod pages;
 mod slack;
 mod statuspage;
 
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 /// For the whole answer.
@@ -44,12 +44,16 @@ async fn monitor() -> anyhow::Result<Value> {
     let page = ask(&url)
         .await
         .with_context(|| format!("could not ask {url}"))?;
-    let states = states(&page).with_context(|| format!("{url} is no status page that is known"))?;
+    let took = began.elapsed().as_secs_f64() * 1e3;
+    let states =
+        states(&page).with_context(|| format!("{url} is not a status page of a known format"))?;
     let mut result = json!({
         "type": "result",
         "saas_app": name,
         "monitor_version": env!("CARGO_PKG_VERSION"),
-        "response_time_ms": began.elapsed().as_secs_f64() * 1e3,
+        "response_time_ms": took,
+        // Each becomes a metric of CloudWatch, which costs.
+        "metrics": { "ResponseTimeMs": took, "OpenIncidents": incidents(&states) },
     });
     if let (Value::Object(result), Value::Object(states)) = (&mut result, states) {
         result.extend(states);
@@ -67,14 +71,10 @@ fn variable(name: &str) -> Option<String> {
 
 fn page_of(name: &str) -> anyhow::Result<String> {
     let setting = format!("{}_STATUS_URL", name.to_ascii_uppercase().replace('-', "_"));
-    match (variable(&setting), name) {
-        (Some(url), _) => Ok(url),
-        (None, "slack") => Ok("https://slack-status.com/api/v2.0.0/current".to_owned()),
-        (None, "github") => {
-            Ok("https://www.githubstatus.com/api/v2/incidents/unresolved.json".to_owned())
-        }
-        (None, _) => bail!("where {name}'s status page is has to be said in {setting}"),
-    }
+    let url = variable(&setting).or_else(|| pages::url_of(name));
+    url.with_context(|| {
+        format!("the status page of {name} is not a well-known one: set {setting} to its URL")
+    })
 }
 
 async fn ask(url: &str) -> anyhow::Result<Vec<u8>> {
@@ -89,6 +89,12 @@ async fn ask(url: &str) -> anyhow::Result<Vec<u8>> {
         );
     }
     Ok(body)
+}
+
+/// The number of open incidents.
+fn incidents(states: &Value) -> usize {
+    let incidents = states.get("incidents").and_then(Value::as_array);
+    incidents.map_or(0, Vec::len)
 }
 
 /// What the page says, whichever of the two kinds it is.

@@ -1,5 +1,6 @@
 //! What `make run` and `make dev` do.
 
+mod findings;
 mod keep;
 mod publishing;
 mod report;
@@ -58,6 +59,7 @@ pub async fn run(json: bool) -> anyhow::Result<()> {
         }
     }
     report.publishing = Some(publishing::show(&stack, &watch, (&progress, &results)).await?);
+    report.findings = Some(findings::show(&stack, &watch, &progress, &results).await?);
     watch.stop().await;
     drop(stack);
     let summary = results.join("summary.json");

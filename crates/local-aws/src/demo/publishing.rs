@@ -225,7 +225,12 @@ async fn read(url: &str) -> anyhow::Result<Read> {
 }
 
 /// Invokes with an event that is in no file yet.
-async fn invoke(watch: &Watch, function: &str, event: &Value, dir: &Path) -> anyhow::Result<Value> {
+pub(super) async fn invoke(
+    watch: &Watch,
+    function: &str,
+    event: &Value,
+    dir: &Path,
+) -> anyhow::Result<Value> {
     let file = dir.join("event.json");
     std::fs::write(&file, event.to_string())
         .with_context(|| format!("could not write {}", file.display()))?;

@@ -12,7 +12,7 @@ use larder_lambda::environment;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{publishing::Publishing, table::empty_table};
+use super::{findings::Findings, publishing::Publishing, table::empty_table};
 
 /// What a run found.
 #[derive(Debug, Default, Serialize)]
@@ -20,6 +20,8 @@ pub(super) struct Report {
     pub(super) rows: Vec<Row>,
     /// A release on its way to its readers.
     pub(super) publishing: Option<Publishing>,
+    /// A status change on its way to people.
+    pub(super) findings: Option<Findings>,
 }
 
 /// One event of one function, first used and then used again.
@@ -201,6 +203,9 @@ impl Report {
             if let Some(publishing) = &self.publishing {
                 writeln!(stdout, "{}\n", publishing.table(coloured))?;
             }
+            if let Some(findings) = &self.findings {
+                writeln!(stdout, "{}\n", findings.table(coloured))?;
+            }
         }
         Ok(())
     }
@@ -279,6 +284,7 @@ mod tests {
         let table = Report {
             rows: vec![row],
             publishing: None,
+            findings: None,
         }
         .table(false)
         .to_string();
