@@ -33,6 +33,8 @@ const SOURCE: &str = "larder.monitor-runner";
 /// How often an entry is sent that the service fails on inside of an answer with status 200, which the SDK does not retry.
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
+/// The longest that sending an event may take, whatever fails.
+pub(crate) const SEND_TIME: Duration = Duration::from_secs(10);
 
 /// An event bus.
 #[derive(Debug)]
@@ -58,8 +60,16 @@ impl EventBus {
 
     /// Sends an event. `detail` is a JSON object.
     pub(crate) async fn send(&self, detail_type: &str, detail: &str) -> anyhow::Result<()> {
+        let sent = tokio::time::timeout(SEND_TIME, self.put(detail_type, detail)).await;
+        let in_time = sent.map_err(|_| anyhow::anyhow!("not done within {SEND_TIME:?}"));
+        let (name, bus) = (detail_type, &self.name);
+        let outcome = in_time.and_then(|sent| sent);
+        outcome.with_context(|| format!("failed to send `{name}` to the event bus {bus}"))
+    }
+
+    async fn put(&self, detail_type: &str, detail: &str) -> anyhow::Result<()> {
         let put = self.put.as_ref().map_err(|missing| *missing)?;
-        // Rules tell the events of two functions on one bus apart by this.
+        // Receivers' rules tell the events of two functions on one bus apart by this.
         let resources = [&self.function];
         let resources = resources.into_iter().filter(|name| !name.is_empty());
         let entry = json!({
@@ -76,9 +86,7 @@ impl EventBus {
                 return Ok(());
             };
             if attempt == ATTEMPTS || !is_internal(&error) {
-                let (name, bus) = (detail_type, &self.name);
-                return Err(error)
-                    .with_context(|| format!("failed to send `{name}` to the event bus {bus}"));
+                return Err(error.into());
             }
             tokio::time::sleep(PAUSE * attempt).await;
             attempt += 1;

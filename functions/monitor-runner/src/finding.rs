@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use larder_lambda::{RESERVED_FIELDS, milliseconds};
 use metrique_writer::{Entry, EntryWriter};
 use serde_json::{Map, Value, json};
@@ -51,6 +52,8 @@ pub(crate) struct Finding {
     pub(crate) duration: Duration,
     /// Whether the monitor was started.
     pub(crate) executed: bool,
+    /// When the run began.
+    pub(crate) began: Timestamp,
     result: Value,
     error: Option<RunError>,
 }
@@ -62,8 +65,9 @@ struct RunError {
 }
 
 /// What is known of a run beside its outcome.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Circumstances {
+    pub(crate) began: Timestamp,
     pub(crate) version: Option<String>,
     pub(crate) execution: Option<Duration>,
     pub(crate) elapsed: Duration,
@@ -76,6 +80,7 @@ impl Finding {
         redactor: &Redactor<'_>,
     ) -> Self {
         let Circumstances {
+            began,
             version,
             execution,
             elapsed,
@@ -101,6 +106,7 @@ impl Finding {
             status,
             duration: execution.unwrap_or(elapsed),
             executed: execution.is_some(),
+            began,
             result,
             error,
         }
@@ -274,4 +280,4 @@ fn bounded(value: &Value, max: usize) -> Value {
 
 #[cfg(test)]
 #[path = "finding_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -21,9 +21,18 @@ fn ran(result: Option<Value>) -> Outcome {
     })
 }
 
+/// A run that began at that many milliseconds since 1970, and found `status`.
+pub(crate) fn found_at(status: &str, began: i64) -> Finding {
+    Finding {
+        began: Timestamp::from_millisecond(began).unwrap(),
+        ..found(json!({ "status": status }))
+    }
+}
+
 fn finding(outcome: &Outcome) -> Finding {
     let secrets = ["hunter22"].map(SecretString::from);
     let circumstances = Circumstances {
+        began: Timestamp::UNIX_EPOCH,
         version: Some("1.0".to_owned()),
         execution: Some(Duration::from_millis(1930)),
         elapsed: Duration::from_millis(2000),

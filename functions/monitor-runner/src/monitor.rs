@@ -52,7 +52,7 @@ struct Progress {
 
 /// Runs `name`. Never fails: one monitor must not stop the others.
 pub(crate) async fn run(app: &App, name: MonitorName, invocation: &Invocation) -> Ran {
-    let began = Instant::now();
+    let (began, since) = (jiff::Timestamp::now(), Instant::now());
     let mut progress = Progress::default();
     let monitor = name.as_str().to_owned();
     let mut env = app.config.child_env.values.clone();
@@ -73,9 +73,10 @@ pub(crate) async fn run(app: &App, name: MonitorName, invocation: &Invocation) -
         }
     };
     let circumstances = Circumstances {
+        began,
         version: progress.version,
         execution: progress.execution,
-        elapsed: began.elapsed(),
+        elapsed: since.elapsed(),
     };
     Ran {
         finding: Finding::new(&outcome, circumstances, &Redactor::new(env.values())),

@@ -4,19 +4,27 @@
 //! environments that see a change, one sends the event. A status is written once its event was sent: an event that could
 //! not be sent is sent by the next run. Where the tier is away, each process goes by what it knows itself: the event is
 //! rather sent by several environments than by none.
+//!
+//! Of runs that overlap, one may see a change and another, which began before, not yet. So a status is kept with when its
+//! run began, and what an earlier run found is no change of it.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use jiff::{SignedDuration, Timestamp};
 use larder::{
     Cache, CacheSettings, Error, InvalidCacheSettings, Keyspace, Loaded, Lock, Lookup, Policy,
     Refresh, Space,
     tier::{Tier, s3::S3},
 };
+use serde::{Deserialize, Serialize};
 
-use crate::{event_bus::EventBus, finding::{Finding, OK}};
+use crate::{
+    event_bus::{EventBus, SEND_TIME},
+    finding::{Finding, OK},
+};
 
 /// The application's name in shared tiers.
 const APP: &str = "monitor-runner";
@@ -26,8 +34,10 @@ const S3_PREFIX: &str = "monitor-runner/";
 const LIFE: Duration = Duration::from_hours(30 * 24);
 /// A status that stays the same is written again after this time, so that it is not forgotten.
 const RENEWAL: Duration = Duration::from_hours(24);
-/// The longest that a change may be locked: longer than sending an event may take.
-const LOCK_TIME: Duration = Duration::from_secs(20);
+/// The longest that a change may be locked: sending an event, and what is read and written before and after.
+const LOCK_TIME: Duration = SEND_TIME.saturating_add(Duration::from_secs(10));
+/// The longest that an invocation takes: what began that much earlier has ended.
+const LONGEST_RUN: SignedDuration = SignedDuration::from_mins(15);
 /// Between two attempts to take a lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// Room for statuses and secrets in this process's memory.
@@ -39,7 +49,7 @@ const CHANGED: &str = "Monitor Status Changed";
 /// By function and monitor: two functions may share a tier.
 type StatusKey = (String, String);
 
-static STATUSES: Keyspace<StatusKey, String> =
+static STATUSES: Keyspace<StatusKey, LastStatus> =
     Keyspace::new("status", 1, Policy::fresh(LIFE).refresh(Refresh::Never));
 
 /// This process's own cache, for what no other process is to read.
@@ -53,7 +63,7 @@ pub(crate) struct Statuses {
     function: String,
     shared: Option<Shared>,
     /// The statuses that this process knows of.
-    own: Space<StatusKey, String>,
+    own: Space<StatusKey, LastStatus>,
     /// Held while this process goes by what it knows itself, where requests are served at once.
     alone: tokio::sync::Mutex<()>,
 }
@@ -61,7 +71,7 @@ pub(crate) struct Statuses {
 #[derive(Debug)]
 struct Shared {
     cache: Cache,
-    statuses: Space<StatusKey, String>,
+    statuses: Space<StatusKey, LastStatus>,
 }
 
 /// What telling of a status came to, for the metrics.
@@ -73,10 +83,19 @@ pub(crate) struct Told {
     pub(crate) status_errors: u64,
 }
 
-/// A status as a tier has it.
-#[derive(Debug)]
+/// A status that was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct LastStatus {
+    status: String,
+    /// When the run began that found it, in milliseconds since 1970.
+    began: i64,
+}
+
+/// The last status as a tier has it.
+#[derive(Debug, Default)]
 struct Known {
-    status: Option<String>,
+    last: Option<LastStatus>,
+    /// Whether it is time to write it again.
     is_old: bool,
 }
 
@@ -170,17 +189,17 @@ impl Statuses {
         finding: &Finding,
         bus: &EventBus,
     ) -> Result<(), Failed> {
-        let status = &finding.status;
         let known = shared.read(key).await?;
-        if known.is(status) {
+        if known.is_of(finding) {
+            self.remember(key, finding).await;
             if known.is_old {
-                shared.write(key, status).await?;
+                shared.write(key, finding).await?;
             }
-            self.remember(key, status).await;
+        }
+        if !known.is_changed_by(finding) {
             return Ok(());
         }
-        let Turn::Ours(lock) = shared.turn(key, status).await? else {
-            self.remember(key, status).await;
+        let Turn::Ours(lock) = shared.turn(key, finding).await? else {
             return Ok(());
         };
         let outcome = self.change(shared, key, finding, bus).await;
@@ -199,12 +218,11 @@ impl Statuses {
         finding: &Finding,
         bus: &EventBus,
     ) -> Result<(), Failed> {
-        let status = &finding.status;
         let known = shared.read(key).await?;
-        if !known.is(status) {
-            send(finding, known.status.as_deref(), bus).await?;
-            self.remember(key, status).await;
-            shared.write(key, status).await?;
+        if known.is_changed_by(finding) {
+            send(finding, &known, bus).await?;
+            self.remember(key, finding).await;
+            shared.write(key, finding).await?;
         }
         Ok(())
     }
@@ -217,15 +235,15 @@ impl Statuses {
     ) -> Result<(), Failed> {
         let _turn = self.alone.lock().await;
         let known = read(&self.own, key).await?;
-        if !known.is(&finding.status) {
-            send(finding, known.status.as_deref(), bus).await?;
+        if known.is_changed_by(finding) {
+            send(finding, &known, bus).await?;
+            self.remember(key, finding).await;
         }
-        self.remember(key, &finding.status).await;
         Ok(())
     }
 
-    async fn remember(&self, key: &StatusKey, status: &str) {
-        let put = self.own.put(key, Loaded::from(status.to_owned())).await;
+    async fn remember(&self, key: &StatusKey, finding: &Finding) {
+        let put = self.own.put(key, Loaded::from(LastStatus::of(finding))).await;
         if let Err(error) = put {
             tracing::warn!(%error, "Failed to remember a status");
         }
@@ -237,8 +255,9 @@ impl Shared {
         read(&self.statuses, key).await
     }
 
-    async fn write(&self, key: &StatusKey, status: &str) -> Result<(), Failed> {
-        let put = self.statuses.put(key, Loaded::from(status.to_owned()));
+    async fn write(&self, key: &StatusKey, finding: &Finding) -> Result<(), Failed> {
+        let last = LastStatus::of(finding);
+        let put = self.statuses.put(key, Loaded::from(last));
         let receipt = put.await.map_err(|error| Failed::NotWritten(error.into()))?;
         match receipt.missed.into_iter().next() {
             Some(error) => Err(Failed::NotWritten(error.into())),
@@ -246,14 +265,14 @@ impl Shared {
         }
     }
 
-    /// Waits for the lock of `key`, or until another environment has made its status `status`.
-    async fn turn(&self, key: &StatusKey, status: &str) -> Result<Turn, Failed> {
+    /// Waits for the lock of `key`, or until another environment has told of the same.
+    async fn turn(&self, key: &StatusKey, finding: &Finding) -> Result<Turn, Failed> {
         let until = Instant::now() + LOCK_TIME;
         loop {
             if let Some(lock) = self.cache.lock(key, LOCK_TIME).await? {
                 return Ok(Turn::Ours(lock));
             }
-            if self.read(key).await?.is(status) {
+            if !self.read(key).await?.is_changed_by(finding) {
                 return Ok(Turn::Done);
             }
             if Instant::now() >= until {
@@ -266,26 +285,52 @@ impl Shared {
     }
 }
 
-impl Known {
-    /// Whether `status` is nothing new.
-    fn is(&self, status: &str) -> bool {
-        self.status.as_deref() == Some(status)
+impl LastStatus {
+    fn of(finding: &Finding) -> Self {
+        Self {
+            status: finding.status.clone(),
+            began: finding.began.as_millisecond(),
+        }
+    }
+
+    /// Whether a run that began at `began` overlapped the one that found this, and began before it. A difference that no two
+    /// such runs have is a clock's.
+    fn is_later_than(&self, began: Timestamp) -> bool {
+        let later = SignedDuration::from_millis(self.began.saturating_sub(began.as_millisecond()));
+        later.is_positive() && later <= LONGEST_RUN
     }
 }
 
-async fn read(statuses: &Space<StatusKey, String>, key: &StatusKey) -> Result<Known, Failed> {
+impl Known {
+    /// Whether the status of `finding` is the one that is known.
+    fn is_of(&self, finding: &Finding) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|last| last.status == finding.status)
+    }
+
+    /// Whether the status of `finding` is another one, and not an earlier one.
+    fn is_changed_by(&self, finding: &Finding) -> bool {
+        let last = self.last.as_ref();
+        last.is_none_or(|last| {
+            last.status != finding.status && !last.is_later_than(finding.began)
+        })
+    }
+}
+
+async fn read(statuses: &Space<StatusKey, LastStatus>, key: &StatusKey) -> Result<Known, Failed> {
     let cached = match statuses.get(key).await? {
         Lookup::Hit(cached) => Some(cached),
         Lookup::Absent | Lookup::Miss => None,
     };
     Ok(Known {
         is_old: cached.as_ref().is_some_and(|cached| cached.age() >= RENEWAL),
-        status: cached.map(|cached| String::clone(&cached.value)),
+        last: cached.map(|cached| LastStatus::clone(&cached.value)),
     })
 }
 
 /// Sends the event, unless the status is the first one known and `ok`.
-async fn send(finding: &Finding, previous: Option<&str>, bus: &EventBus) -> Result<(), Failed> {
+async fn send(finding: &Finding, known: &Known, bus: &EventBus) -> Result<(), Failed> {
+    let previous = known.last.as_ref().map(|last| last.status.as_str());
     if previous.is_none() && finding.status == OK {
         return Ok(());
     }
@@ -294,4 +339,37 @@ async fn send(finding: &Finding, previous: Option<&str>, bus: &EventBus) -> Resu
     bus.send(CHANGED, &detail).await.map_err(Failed::Event)?;
     tracing::info!(monitor, status, previous, "Sent the status change");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::tests::found_at;
+
+    fn known(status: &str, began: i64) -> Known {
+        let status = status.to_owned();
+        Known {
+            last: Some(LastStatus { status, began }),
+            is_old: false,
+        }
+    }
+
+    #[test]
+    fn another_status_is_a_change_unless_an_earlier_run_found_it() {
+        let minute = 60_000;
+        let (before, now) = (1_795_338_000_000, 1_795_338_000_000 + minute);
+        for (known, changed) in [
+            (Known::default(), true),
+            (known("active", before), false),
+            (known("active", now + 1), false),
+            (known("ok", before), true),
+            (known("ok", now), true),
+            (known("ok", now + 1), false),
+            (known("ok", now + 15 * minute), false),
+            (known("ok", now + 16 * minute), true),
+            (known("ok", i64::MAX), true),
+        ] {
+            assert_eq!(known.is_changed_by(&found_at("active", now)), changed, "{known:?}");
+        }
+    }
 }
