@@ -74,7 +74,7 @@ impl Newsroom {
         self.page.set_slack(StatusCode::OK, quiet_slack());
     }
 
-    /// The events since the last look: what each is, the status before, and the status.
+    /// The events since the last look, sorted: what each is, the status before, and the status.
     async fn events(&self) -> Vec<[String; 3]> {
         let events = self.bus.received().await.unwrap();
         let text = |value: &Value| value.as_str().unwrap_or("null").to_owned();
@@ -88,7 +88,9 @@ impl Newsroom {
                 text(&detail["status"]),
             ]
         });
-        described.collect()
+        let mut described: Vec<_> = described.collect();
+        described.sort();
+        described
     }
 }
 
@@ -187,7 +189,7 @@ async fn without_a_shared_tier_the_process_knows_the_status() {
         }
         newsroom.all_is_well();
         run(&function).await;
-        let both = [changed("null", "active"), changed("active", "ok")];
+        let both = [changed("active", "ok"), changed("null", "active")];
         assert_eq!(newsroom.events().await, both);
     }
 }
@@ -200,8 +202,7 @@ async fn all_sends_every_result_and_none_sends_nothing() {
     run(&all).await;
     run(&all).await;
     let result = ["Monitor Result", "null", "active"].map(str::to_owned);
-    let mut events = newsroom.events().await;
-    events.sort();
+    let events = newsroom.events().await;
     assert_eq!(events, [result.clone(), result, changed("null", "active")]);
 
     newsroom.all_is_well();
