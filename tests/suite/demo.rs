@@ -84,7 +84,10 @@ fn a_run_shows_that_the_second_time_downloads_nothing() {
     check_invalidations(invalidations, &report["publishing"]);
     let steps = report["findings"]["steps"].as_array().unwrap();
     let events: Vec<_> = steps.iter().map(|step| &step["events"]).collect();
-    assert_eq!(json!(events), json!([[], ["ok -> active"], [], ["active -> ok"]]));
+    assert_eq!(
+        json!(events),
+        json!([[], ["ok -> active"], [], ["active -> ok"]])
+    );
     let kept =
         std::fs::read(local_servers::helper::workspace_root().join("target/run/summary.json"))
             .unwrap();

@@ -117,7 +117,9 @@ async fn run(function: &Function) -> Outcome {
 /// The line that tells of the run.
 fn result_line(outcome: &Outcome) -> Value {
     let records = outcome.log_records();
-    let lines = records.iter().filter(|line| line["message"] == "Monitor result");
+    let lines = records
+        .iter()
+        .filter(|line| line["message"] == "Monitor result");
     let [line] = lines.collect::<Vec<_>>()[..] else {
         panic!("not one line: {:?}", outcome.messages())
     };
@@ -143,8 +145,14 @@ async fn change_seen_by_eight_environments_at_once_is_one_event() {
     };
     all_run().await;
     let environments = function.environment().unwrap_err().to_string();
-    assert!(environments.contains("has 8 environments"), "{environments}");
-    assert!(newsroom.events().await.is_empty(), "a first `ok` is no change");
+    assert!(
+        environments.contains("has 8 environments"),
+        "{environments}"
+    );
+    assert!(
+        newsroom.events().await.is_empty(),
+        "a first `ok` is no change"
+    );
 
     newsroom.outage();
     all_run().await;
@@ -154,7 +162,10 @@ async fn change_seen_by_eight_environments_at_once_is_one_event() {
 
     function.fresh().await;
     all_run().await;
-    assert!(newsroom.events().await.is_empty(), "a cold start repeats nothing");
+    assert!(
+        newsroom.events().await.is_empty(),
+        "a cold start repeats nothing"
+    );
 
     newsroom.all_is_well();
     all_run().await;
@@ -173,7 +184,10 @@ async fn bucket_keeps_the_status_for_all_environments() {
     run(&function).await;
     assert!(newsroom.events().await.is_empty());
     let moto = World::moto().s3().await;
-    let objects = moto.list_objects_v2().bucket(bucket).prefix("monitor-runner/");
+    let objects = moto
+        .list_objects_v2()
+        .bucket(bucket)
+        .prefix("monitor-runner/");
     let objects = objects.send().await.unwrap();
     assert!(!objects.contents().is_empty());
 }
@@ -181,7 +195,10 @@ async fn bucket_keeps_the_status_for_all_environments() {
 #[tokio::test]
 async fn without_a_shared_tier_the_process_knows_the_status() {
     let newsroom = Newsroom::new().await;
-    for config in [newsroom.alone(), newsroom.config().env("CACHE_ENABLED", "false")] {
+    for config in [
+        newsroom.alone(),
+        newsroom.config().env("CACHE_ENABLED", "false"),
+    ] {
         let function = newsroom.function(config);
         newsroom.outage();
         for _ in 0..3 {
@@ -208,7 +225,11 @@ async fn all_sends_every_result_and_none_sends_nothing() {
     newsroom.all_is_well();
     let none = newsroom.function(newsroom.config().env("RESULT_EVENTS", "none"));
     let outcome = run(&none).await;
-    assert_eq!(result_line(&outcome)["status"], "ok", "the log line is there all the same");
+    assert_eq!(
+        result_line(&outcome)["status"],
+        "ok",
+        "the log line is there all the same"
+    );
     assert!(newsroom.events().await.is_empty());
 }
 
@@ -223,7 +244,10 @@ async fn bus_that_is_away_fails_no_run_and_is_told_later() {
     let outcome = run(&away).await;
     assert_eq!(outcome.json().unwrap()["processed"], 1);
     let said = outcome.messages();
-    assert!(said.contains(&"Failed to send the status change".to_owned()), "{said:?}");
+    assert!(
+        said.contains(&"Failed to send the status change".to_owned()),
+        "{said:?}"
+    );
     let (own, _) = metrics(&away, json!({ "monitor": "slack" })).await;
     assert_eq!((&own["EventErrors"], &own["Error"]), (&json!(1), &json!(0)));
 
@@ -242,7 +266,10 @@ async fn shared_tier_that_is_away_fails_no_run_and_loses_no_event() {
     run(&function).await;
     assert_eq!(newsroom.events().await, [changed("null", "active")]);
     let (own, _) = metrics(&function, json!({ "monitor": "slack" })).await;
-    assert_eq!((&own["StatusErrors"], &own["EventErrors"]), (&json!(1), &json!(0)));
+    assert_eq!(
+        (&own["StatusErrors"], &own["EventErrors"]),
+        (&json!(1), &json!(0))
+    );
 }
 
 #[tokio::test]
@@ -251,19 +278,45 @@ async fn run_is_told_by_a_log_line_and_metrics_of_its_monitor() {
     newsroom.outage();
     let function = newsroom.function(newsroom.config());
     let line = result_line(&run(&function).await);
-    assert_eq!((&line["monitor"], &line["version"]), (&json!("slack"), &json!("1.0")));
-    assert_eq!((&line["status"], &line["level"]), (&json!("active"), &json!("INFO")));
+    assert_eq!(
+        (&line["monitor"], &line["version"]),
+        (&json!("slack"), &json!("1.0"))
+    );
+    assert_eq!(
+        (&line["status"], &line["level"]),
+        (&json!("active"), &json!("INFO"))
+    );
     assert_eq!(line["services"]["Messaging"], 3);
     assert!(line["duration_ms"].as_f64().unwrap() > 0.0, "{line}");
 
     let (own, monitor) = metrics(&function, json!({ "monitor": "slack" })).await;
-    assert!(own.get("Success").is_none() && own["MonitorErrors"] == 0, "{own}");
+    assert!(
+        own.get("Success").is_none() && own["MonitorErrors"] == 0,
+        "{own}"
+    );
     let directive = &monitor["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(directive["Dimensions"], json!([["FunctionName", "Monitor"]]));
+    assert_eq!(
+        directive["Dimensions"],
+        json!([["FunctionName", "Monitor"]])
+    );
     let names = directive["Metrics"].as_array().unwrap();
-    let names: Vec<_> = names.iter().map(|metric| metric["Name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["Success", "ExecutionTime", "OpenIncidents", "ResponseTimeMs"]);
-    assert_eq!((&monitor["Monitor"], &monitor["Success"]), (&json!("slack"), &json!(1)));
+    let names: Vec<_> = names
+        .iter()
+        .map(|metric| metric["Name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "Success",
+            "ExecutionTime",
+            "OpenIncidents",
+            "ResponseTimeMs"
+        ]
+    );
+    assert_eq!(
+        (&monitor["Monitor"], &monitor["Success"]),
+        (&json!("slack"), &json!(1))
+    );
     assert_eq!(monitor["OpenIncidents"], 1);
 }
 
@@ -275,7 +328,9 @@ async fn failed_run_is_told_without_the_secrets_that_it_had() {
     let all = json!({ "source": ["larder.monitor-runner"] });
     let bus = EventBus::create(World::moto(), &bus, &all).await.unwrap();
     let parameter = format!("/{}/TOKEN", world.bucket);
-    put_parameter(World::moto(), &parameter, "hunter22\n").await.unwrap();
+    put_parameter(World::moto(), &parameter, "hunter22\n")
+        .await
+        .unwrap();
     let config = announcing(world.monitor_runner(), &bus)
         .env("MONITOR_SECRET_PARAMETERS", parameter)
         .env("MONITOR_ENVIRONMENT", "BEHAVIOUR=fail");
@@ -285,14 +340,30 @@ async fn failed_run_is_told_without_the_secrets_that_it_had() {
     let error = outcome.error().unwrap().message.clone();
     assert!(error.contains("with token [redacted]"), "{error}");
     let line = result_line(&outcome);
-    assert_eq!((&line["status"], &line["error_type"]), (&json!("failed"), &json!("Upstream")));
-    assert!(!outcome.logs.concat().contains("hunter22"), "{:?}", outcome.logs);
+    assert_eq!(
+        (&line["status"], &line["error_type"]),
+        (&json!("failed"), &json!("Upstream"))
+    );
+    assert!(
+        !outcome.logs.concat().contains("hunter22"),
+        "{:?}",
+        outcome.logs
+    );
     let [event] = &bus.received().await.unwrap()[..] else {
         panic!("not one event")
     };
     let detail = &event["detail"];
-    assert_eq!((&detail["version"], &detail["result"]), (&json!("1.0"), &Value::Null));
-    assert!(detail["error"]["message"].as_str().unwrap().contains("[redacted]"), "{detail}");
+    assert_eq!(
+        (&detail["version"], &detail["result"]),
+        (&json!("1.0"), &Value::Null)
+    );
+    assert!(
+        detail["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("[redacted]"),
+        "{detail}"
+    );
     let (_, monitor) = metrics(&function, json!({ "monitor": "slack" })).await;
     assert_eq!(monitor["Success"], 0);
 }
@@ -300,10 +371,17 @@ async fn failed_run_is_told_without_the_secrets_that_it_had() {
 #[tokio::test]
 async fn secret_that_cannot_be_read_fails_the_run_by_its_name() {
     let newsroom = Newsroom::new().await;
-    let config = newsroom.config().env("MONITOR_SECRET_PARAMETERS", "/not/there/TOKEN");
+    let config = newsroom
+        .config()
+        .env("MONITOR_SECRET_PARAMETERS", "/not/there/TOKEN");
     let function = newsroom.function(config);
     let outcome = invoke(&function, json!({ "monitor": "slack" })).await;
     let error = outcome.error().unwrap();
     assert_eq!(error.error_type, "Upstream");
-    assert!(error.message.contains("the secret TOKEN: there is no parameter /not/there/TOKEN"), "{error:?}");
+    assert!(
+        error
+            .message
+            .contains("the secret TOKEN: there is no parameter /not/there/TOKEN"),
+        "{error:?}"
+    );
 }

@@ -14,7 +14,9 @@ fn alarms(template: &Template) -> Vec<(String, Value)> {
         alarm["Type"] == "AWS::CloudWatch::Alarm"
             && alarm["Properties"]["Dimensions"][0]["Value"]["Ref"] == "MonitorRunner"
     };
-    let alarms = template.resources().filter(|(_, resource)| of_function(resource));
+    let alarms = template
+        .resources()
+        .filter(|(_, resource)| of_function(resource));
     alarms
         .map(|(name, alarm)| (name.clone(), alarm["Properties"].clone()))
         .collect()
@@ -25,7 +27,10 @@ fn every_alarm_has_a_runbook_entry() {
     let runbook = std::fs::read_to_string(workspace_root().join("docs/runbook.md")).unwrap();
     let template = template();
     let alarms = alarms(&template);
-    let metrics: Vec<_> = alarms.iter().map(|(_, alarm)| &alarm["MetricName"]).collect();
+    let metrics: Vec<_> = alarms
+        .iter()
+        .map(|(_, alarm)| &alarm["MetricName"])
+        .collect();
     assert_eq!(metrics, ["Errors", "MonitorErrors", "Stale", "Invocations"]);
     for (name, _) in &alarms {
         assert!(runbook.contains(&format!("\n## {name}\n")), "{name}");
@@ -48,17 +53,27 @@ fn longest_run_of_a_monitor_fits_in_the_functions_timeout() {
     let template = template();
     let parameter = &template.document()["Parameters"]["MonitorTimeoutSeconds"];
     let functions = template.functions().unwrap();
-    let function = functions.iter().find(|function| function.name == "monitor-runner");
+    let function = functions
+        .iter()
+        .find(|function| function.name == "monitor-runner");
     let timeout = function.unwrap().properties["Timeout"].as_u64().unwrap();
-    assert!(parameter["MaxValue"].as_u64().unwrap() + 30 <= timeout, "{parameter}");
+    assert!(
+        parameter["MaxValue"].as_u64().unwrap() + 30 <= timeout,
+        "{parameter}"
+    );
 }
 
 #[test]
 fn statuses_outlive_their_renewal_by_far() {
     let template = template();
     let bucket = &template.document()["Resources"]["MonitorStatuses"]["Properties"];
-    let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().unwrap();
+    let rules = bucket["LifecycleConfiguration"]["Rules"]
+        .as_array()
+        .unwrap();
     let statuses = rules.iter().find(|rule| rule["Id"] == "statuses").unwrap();
     assert_eq!(statuses["Prefix"], "monitor-runner/");
-    assert!(statuses["ExpirationInDays"].as_u64().unwrap() > 30, "{statuses}");
+    assert!(
+        statuses["ExpirationInDays"].as_u64().unwrap() > 30,
+        "{statuses}"
+    );
 }

@@ -119,11 +119,17 @@ mod tests {
             fields.insert(name.to_owned(), "a monitor's".into());
         }
         let line: Value = serde_json::from_str(&record("Monitor result", fields)).unwrap();
-        assert_eq!((&line["level"], &line["message"]), (&"INFO".into(), &"Monitor result".into()));
+        assert_eq!(
+            (&line["level"], &line["message"]),
+            (&"INFO".into(), &"Monitor result".into())
+        );
         assert_eq!(line["status"], "a monitor's");
         assert_eq!((line.get("_aws"), line.get("target")), (None, None));
         let timestamp = line["timestamp"].as_str().unwrap();
-        assert!(timestamp.starts_with("20") && timestamp.ends_with('Z'), "{timestamp}");
+        assert!(
+            timestamp.starts_with("20") && timestamp.ends_with('Z'),
+            "{timestamp}"
+        );
     }
 
     #[test]

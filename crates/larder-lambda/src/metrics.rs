@@ -119,9 +119,9 @@ impl Drop for WriteDocuments {
         let mut sinks = HashMap::new();
         for document in std::mem::take(&mut *self.pending.lock()) {
             let dimension = document.dimension;
-            let sink = sinks.entry(dimension).or_insert_with(|| {
-                sink(&self.metrics.namespace, &["FunctionName", dimension])
-            });
+            let sink = sinks
+                .entry(dimension)
+                .or_insert_with(|| sink(&self.metrics.namespace, &["FunctionName", dimension]));
             let dimensions = Dimensions {
                 function_name: self.metrics.function_name.clone(),
                 name: dimension,

@@ -80,7 +80,11 @@ pub(crate) async fn announce(
     let own = finding.metrics();
     if own.left_out > 0 {
         let left_out = own.left_out;
-        tracing::warn!(monitor, left_out, "Some of the result's metrics are left out");
+        tracing::warn!(
+            monitor,
+            left_out,
+            "Some of the result's metrics are left out"
+        );
     }
     invocation.metrics("Monitor", monitor, own);
     let Some(announcer) = announcer else {

@@ -49,8 +49,8 @@ impl EventBus {
     /// no Region, sending fails.
     pub(crate) fn new(aws: &SdkConfig, name: &str, function: &str) -> Self {
         let region = aws.region().ok_or(NotSet("AWS_REGION"));
-        let put = region
-            .and_then(|region| PUT_EVENTS.operation((aws, region.as_ref()), request, answer));
+        let put =
+            region.and_then(|region| PUT_EVENTS.operation((aws, region.as_ref()), request, answer));
         Self {
             put,
             name: name.to_owned(),
@@ -97,7 +97,10 @@ impl EventBus {
 /// Whether the service has failed on the entry by a fault of its own.
 fn is_internal(error: &SdkError<Refused, HttpResponse>) -> bool {
     let code = error.as_service_error().and_then(|refused| refused.code());
-    matches!(code, Some("InternalFailure" | "InternalException" | "ServiceUnavailable"))
+    matches!(
+        code,
+        Some("InternalFailure" | "InternalException" | "ServiceUnavailable")
+    )
 }
 
 fn request(body: String) -> Result<HttpRequest, BoxError> {
@@ -161,7 +164,10 @@ mod tests {
 
     #[test]
     fn entry_that_was_not_taken_is_an_error() {
-        assert_eq!(refused(r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#), None);
+        assert_eq!(
+            refused(r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#),
+            None
+        );
         assert_eq!(
             refused(
                 r#"{"FailedEntryCount":1,"Entries":[{"ErrorCode":"ThrottlingException","ErrorMessage":"Rate exceeded"}]}"#

@@ -80,7 +80,8 @@ fn run_without_a_status_is_ok_and_a_failed_one_is_failed() {
 
 #[test]
 fn log_fields_are_the_results_own_and_the_functions() {
-    let fields = found(json!({ "status": "active", "services": { "Files": 3 }, "n": 1 })).log_fields();
+    let fields =
+        found(json!({ "status": "active", "services": { "Files": 3 }, "n": 1 })).log_fields();
     assert_eq!(
         Value::Object(fields),
         json!({
@@ -102,7 +103,10 @@ fn result_cannot_replace_the_functions_own_fields() {
     let names = OWN_FIELDS.into_iter().chain(RESERVED_FIELDS);
     let hostile = names.map(|name| (name.to_owned(), json!("hostile")));
     let fields = found(Value::Object(hostile.collect())).log_fields();
-    assert_eq!((&fields["monitor"], &fields["version"]), (&json!("slack"), &json!("1.0")));
+    assert_eq!(
+        (&fields["monitor"], &fields["version"]),
+        (&json!("slack"), &json!("1.0"))
+    );
     assert_eq!(fields["duration_ms"], 1930.0);
     assert_eq!(fields["result_message"], "hostile");
     for reserved in RESERVED_FIELDS {
@@ -124,8 +128,15 @@ fn log_fields_are_bounded_in_number_and_size() {
         let size = value.to_string().len();
         assert!(size <= MAX_FIELD_BYTES, "{name}: {size}");
         let cut = ["quotes", "controls", "wide", "nested"].contains(&name.as_str());
-        assert_eq!(value.as_str().is_some_and(|text| text.ends_with('…')), cut, "{name}");
-        assert!(!cut || size > MAX_FIELD_BYTES - 8, "{name} is cut to {size}");
+        assert_eq!(
+            value.as_str().is_some_and(|text| text.ends_with('…')),
+            cut,
+            "{name}"
+        );
+        assert!(
+            !cut || size > MAX_FIELD_BYTES - 8,
+            "{name} is cut to {size}"
+        );
     }
 }
 
@@ -133,9 +144,17 @@ fn log_fields_are_bounded_in_number_and_size() {
 fn secrets_reach_neither_log_nor_event() {
     let leaky = found(json!({ "status": "hunter22", "deep": [{ "token": "hunter22" }] }));
     let log = Value::Object(leaky.log_fields()).to_string();
-    let all = [log, leaky.result_detail(), leaky.change_detail(Some("ok")), failed().result_detail()];
+    let all = [
+        log,
+        leaky.result_detail(),
+        leaky.change_detail(Some("ok")),
+        failed().result_detail(),
+    ];
     for text in all {
-        assert!(!text.contains("hunter22") && text.contains("[redacted]"), "{text}");
+        assert!(
+            !text.contains("hunter22") && text.contains("[redacted]"),
+            "{text}"
+        );
     }
 }
 
@@ -146,8 +165,15 @@ fn metrics_are_the_numbers_with_proper_names() {
         "TooLarge": 1e200, "Negative": -1e100, "_aws": 1, "nested": { "n": 1 }, "yes": true,
     }});
     let finding = found(result);
-    let kept = [("Level_1", 1.5), ("Negative", -1e100), ("OpenIncidents", 2.0)];
-    assert_eq!(numbers(&finding), kept.map(|(name, n)| (name.to_owned(), n)));
+    let kept = [
+        ("Level_1", 1.5),
+        ("Negative", -1e100),
+        ("OpenIncidents", 2.0),
+    ];
+    assert_eq!(
+        numbers(&finding),
+        kept.map(|(name, n)| (name.to_owned(), n))
+    );
     assert_eq!(finding.metrics().left_out, 6);
     assert!(numbers(&found(json!({ "metrics": 7 }))).is_empty());
     assert!(numbers(&failed()).is_empty());
@@ -170,24 +196,44 @@ fn details_have_the_contracts_shape() {
         parsed(&finding.change_detail(Some("ok"))),
         json!({ "monitor": "slack", "version": "1.0", "status": "active", "previous_status": "ok", "result": result })
     );
-    assert_eq!(parsed(&finding.change_detail(None))["previous_status"], Value::Null);
+    assert_eq!(
+        parsed(&finding.change_detail(None))["previous_status"],
+        Value::Null
+    );
     assert_eq!(
         parsed(&finding.result_detail()),
         json!({ "monitor": "slack", "version": "1.0", "status": "active", "result": result })
     );
     let failed = parsed(&failed().change_detail(Some("ok")));
-    assert_eq!((&failed["status"], &failed["result"]), (&json!("failed"), &Value::Null));
+    assert_eq!(
+        (&failed["status"], &failed["result"]),
+        (&json!("failed"), &Value::Null)
+    );
     assert_eq!(failed["error"]["type"], "Timeout");
 }
 
 #[test]
 fn result_that_does_not_fit_in_an_event_is_cut_with_a_note() {
     let fits = found(json!({ "text": "x".repeat(MAX_DETAIL_BYTES - 200) }));
-    assert!(parsed(&fits.result_detail())["result"].get("truncated").is_none());
-    let large = found(json!({ "status": "active", "text": "\u{1}".repeat(MAX_DETAIL_BYTES), "a": 1 }));
+    assert!(
+        parsed(&fits.result_detail())["result"]
+            .get("truncated")
+            .is_none()
+    );
+    let large =
+        found(json!({ "status": "active", "text": "\u{1}".repeat(MAX_DETAIL_BYTES), "a": 1 }));
     let detail = large.change_detail(Some("ok"));
     assert!(detail.len() <= MAX_DETAIL_BYTES, "{}", detail.len());
     let detail = parsed(&detail);
-    assert_eq!((&detail["status"], &detail["result"]["a"]), (&json!("active"), &json!(1)));
-    assert!(detail["result"]["truncated"].as_str().unwrap().contains("bytes"), "{detail}");
+    assert_eq!(
+        (&detail["status"], &detail["result"]["a"]),
+        (&json!("active"), &json!(1))
+    );
+    assert!(
+        detail["result"]["truncated"]
+            .as_str()
+            .unwrap()
+            .contains("bytes"),
+        "{detail}"
+    );
 }

@@ -120,7 +120,9 @@ async fn try_run(
     let child = with_environment(child, config, name, env, invocation);
     let left = invocation.deadline.time_to_work();
     let time = left.saturating_sub(ENDING.min(left / 2));
-    let finished = child.run(&app.homes, config.monitor_timeout.min(time)).await;
+    let finished = child
+        .run(&app.homes, config.monitor_timeout.min(time))
+        .await;
     let finished =
         finished.with_context(|| format!("could not start version {}", ensured.version))?;
     let execution = finished.took;

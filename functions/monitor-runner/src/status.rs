@@ -133,9 +133,8 @@ impl Statuses {
         bucket: Option<(aws_sdk_s3::Client, &str)>,
         memory: &Cache,
     ) -> Result<Self, InvalidCacheSettings> {
-        let s3 = bucket.map(|(client, name)| -> Arc<dyn Tier> {
-            Arc::new(S3::new(client, name, S3_PREFIX))
-        });
+        let s3 = bucket
+            .map(|(client, name)| -> Arc<dyn Tier> { Arc::new(S3::new(client, name, S3_PREFIX)) });
         // What another environment has just written must not be hidden by what this one remembers.
         let cache = settings.builder(APP, s3.as_ref())?.without_memory().build();
         let shared = cache.has_shared_tier().then(|| Shared {
@@ -163,7 +162,11 @@ impl Statuses {
         if let Err(Failed::Unavailable(error)) = outcome {
             told.status_errors += 1;
             let error = format!("{error:#}");
-            tracing::warn!(monitor, error, "Shared status unavailable, using the process's own");
+            tracing::warn!(
+                monitor,
+                error,
+                "Shared status unavailable, using the process's own"
+            );
             outcome = self.update_alone(&key, finding, bus).await;
         }
         match outcome {
@@ -243,7 +246,10 @@ impl Statuses {
     }
 
     async fn remember(&self, key: &StatusKey, finding: &Finding) {
-        let put = self.own.put(key, Loaded::from(LastStatus::of(finding))).await;
+        let put = self
+            .own
+            .put(key, Loaded::from(LastStatus::of(finding)))
+            .await;
         if let Err(error) = put {
             tracing::warn!(%error, "Failed to remember a status");
         }
@@ -258,7 +264,9 @@ impl Shared {
     async fn write(&self, key: &StatusKey, finding: &Finding) -> Result<(), Failed> {
         let last = LastStatus::of(finding);
         let put = self.statuses.put(key, Loaded::from(last));
-        let receipt = put.await.map_err(|error| Failed::NotWritten(error.into()))?;
+        let receipt = put
+            .await
+            .map_err(|error| Failed::NotWritten(error.into()))?;
         match receipt.missed.into_iter().next() {
             Some(error) => Err(Failed::NotWritten(error.into())),
             None => Ok(()),
@@ -311,9 +319,7 @@ impl Known {
     /// Whether the status of `finding` is another one, and not an earlier one.
     fn is_changed_by(&self, finding: &Finding) -> bool {
         let last = self.last.as_ref();
-        last.is_none_or(|last| {
-            last.status != finding.status && !last.is_later_than(finding.began)
-        })
+        last.is_none_or(|last| last.status != finding.status && !last.is_later_than(finding.began))
     }
 }
 
@@ -323,7 +329,9 @@ async fn read(statuses: &Space<StatusKey, LastStatus>, key: &StatusKey) -> Resul
         Lookup::Absent | Lookup::Miss => None,
     };
     Ok(Known {
-        is_old: cached.as_ref().is_some_and(|cached| cached.age() >= RENEWAL),
+        is_old: cached
+            .as_ref()
+            .is_some_and(|cached| cached.age() >= RENEWAL),
         last: cached.map(|cached| LastStatus::clone(&cached.value)),
     })
 }
@@ -369,7 +377,11 @@ mod tests {
             (known("ok", now + 16 * minute), true),
             (known("ok", i64::MAX), true),
         ] {
-            assert_eq!(known.is_changed_by(&found_at("active", now)), changed, "{known:?}");
+            assert_eq!(
+                known.is_changed_by(&found_at("active", now)),
+                changed,
+                "{known:?}"
+            );
         }
     }
 }

@@ -169,7 +169,13 @@ mod tests {
             assert_eq!(states["services"], json!({ "Git Operations": level }));
         }
         let well = summary("none", "operational");
-        assert_eq!((&well["status"], &well["services"]), (&json!("ok"), &json!({})));
-        assert_eq!(summary("critical", "operational")["highest_impact_level"], 3);
+        assert_eq!(
+            (&well["status"], &well["services"]),
+            (&json!("ok"), &json!({}))
+        );
+        assert_eq!(
+            summary("critical", "operational")["highest_impact_level"],
+            3
+        );
     }
 }

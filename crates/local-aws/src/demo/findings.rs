@@ -61,12 +61,7 @@ pub(super) async fn show(
 }
 
 /// Runs Slack's monitor once.
-async fn run(
-    stack: &Stack,
-    watch: &Watch,
-    dir: &Path,
-    what: &'static str,
-) -> anyhow::Result<Step> {
+async fn run(stack: &Stack, watch: &Watch, dir: &Path, what: &'static str) -> anyhow::Result<Step> {
     let answer = invoke(watch, "monitor-runner", &json!({ "monitor": "slack" }), dir).await?;
     let status = answer.pointer("/results/0/result/status");
     let status = status

@@ -93,11 +93,15 @@ fn pairs<L: Fn(&str) -> Option<String>>(
     };
     if pairs.len() > MAX_VARIABLES {
         let count = pairs.len();
-        settings.conflict(format!("{name} has {count} pairs, of {MAX_VARIABLES} at most"));
+        settings.conflict(format!(
+            "{name} has {count} pairs, of {MAX_VARIABLES} at most"
+        ));
     }
     for variable in pairs.keys().filter(|variable| !is_variable(variable)) {
         let variable = larder_lambda::event::shown(variable);
-        settings.conflict(format!("{name}: {variable:?} is not the name of a variable"));
+        settings.conflict(format!(
+            "{name}: {variable:?} is not the name of a variable"
+        ));
     }
     pairs
 }
@@ -169,8 +173,14 @@ mod tests {
         assert_eq!(shown(&env), [("A", "1"), ("B", "two=2"), ("C", "")]);
         assert_eq!(env.parameters["TOKEN"], "/larder/token");
         assert_eq!(env.parameters["API_KEY"], "/larder/monitors/API_KEY");
-        let json = read(&[(LIST, r#"{"URL":"https://a/?b=1,2"}"#), ("MONITOR_ENV_X", "y")]);
-        assert_eq!(shown(&json.unwrap()), [("URL", "https://a/?b=1,2"), ("X", "y")]);
+        let json = read(&[
+            (LIST, r#"{"URL":"https://a/?b=1,2"}"#),
+            ("MONITOR_ENV_X", "y"),
+        ]);
+        assert_eq!(
+            shown(&json.unwrap()),
+            [("URL", "https://a/?b=1,2"), ("X", "y")]
+        );
     }
 
     #[test]
@@ -181,15 +191,29 @@ mod tests {
             (LIST, "hunter22", "item 1 is not NAME=value"),
             (LIST, "A=1,1B=hunter22", "\"1B\" is not the name"),
             (LIST, r#"{"A":"hunter22""#, "not a JSON object of texts"),
-            (LIST, r#"{"A":{"B":"hunter22"}}"#, "not a JSON object of texts"),
+            (
+                LIST,
+                r#"{"A":{"B":"hunter22"}}"#,
+                "not a JSON object of texts",
+            ),
             (LIST, many.as_str(), "65 pairs"),
-            (SECRETS, "/larder/not-a-variable", "\"not-a-variable\" is not the name"),
+            (
+                SECRETS,
+                "/larder/not-a-variable",
+                "\"not-a-variable\" is not the name",
+            ),
             (SECRETS, "A=a b", "not the name of an SSM parameter"),
         ] {
             let error = read(&[(name, value)]).unwrap_err();
-            assert!(error.contains(said) && !error.contains("hunter22"), "{error}");
+            assert!(
+                error.contains(said) && !error.contains("hunter22"),
+                "{error}"
+            );
         }
-        for twice in [[(LIST, "A=1"), ("MONITOR_ENV_A", "2")], [(LIST, "A=1"), (SECRETS, "A=/a")]] {
+        for twice in [
+            [(LIST, "A=1"), ("MONITOR_ENV_A", "2")],
+            [(LIST, "A=1"), (SECRETS, "A=/a")],
+        ] {
             assert!(read(&twice).is_err(), "{twice:?}");
         }
     }
