@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 
+from moto.events.utils import EventTemplateParser
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
@@ -27,6 +28,20 @@ class AtomicConditionalWrites:
         return self.app(environ, start_response)
 
 
+transform = EventTemplateParser.parse
+
+
+def parse(input_template, input_paths_map, event):
+    """What a target gets of an event: the event itself, unless the target transforms it.
+
+    By itself moto takes every event apart by JSON paths and puts it together again, and needs a package more for that.
+    """
+    if input_template:
+        return transform(input_template, input_paths_map, event)
+    return {name: value for name, value in event.items() if name != "ingestion-time"}
+
+
+EventTemplateParser.parse = staticmethod(parse)
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 moto = AtomicConditionalWrites(DomainDispatcherApplication(create_backend_app))
 server = make_server("127.0.0.1", 0, moto, threaded=True, request_handler=MotoRequestHandler)
