@@ -3,15 +3,17 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-# What this machine is, in Lambda's words, and what to build for: `make build ARCH=arm64` for Graviton.
+# This machine's architecture in Lambda's words, and the one to build for: `make build ARCH=arm64` for Graviton, by any of its names.
 HOST_ARCH := $(shell uname -m | sed 's/aarch64/arm64/')
 ARCH ?= $(HOST_ARCH)
+ARCHITECTURE := $(if $(filter arm64 aarch64,$(ARCH)),arm64)$(if $(filter x86_64 x86-64 amd64,$(ARCH)),x86_64)
 ENVIRONMENT ?= dev
 
 # The Python that virtual environments are made of: `make run PYTHON=python3.12`.
 PYTHON ?= python3
 # One that was upgraded has no use for the packages of the last one.
 READY := ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+# A script in bin/ begins with the folder that it was installed in, which may have been renamed since: so it is given to Python.
 VENV := .venv
 LINT_VENV := .venv-lint
 BENCH_VENV := .venv-bench
@@ -25,10 +27,17 @@ FUZZ_SECONDS ?= 20
 # 0: other inputs each time.
 FUZZ_SEED ?= 0
 
+# Any other word would be built for x86-64.
+ifneq ($(filter build deploy,$(MAKECMDGOALS)),)
+ifneq ($(words $(ARCH)) $(words $(ARCHITECTURE)),1 1)
+$(error ARCH="$(ARCH)" is not an architecture of Lambda: set ARCH to arm64 (aarch64) or x86_64 (amd64, x86-64))
+endif
+endif
+
 export PYTHON
 export SAM_CLI_TELEMETRY := 0
 # Building for another machine needs its standard library, which cargo-lambda would have rustup download unasked.
-ifeq ($(ARCH),$(HOST_ARCH))
+ifeq ($(ARCHITECTURE),$(HOST_ARCH))
 export RUSTUP_DIST_SERVER := http://127.0.0.1:9
 endif
 
@@ -63,11 +72,11 @@ lint: check-lint $(LINT_VENV)/$(READY) $(TOOLS)/cargo-deny-$(CARGO_DENY) ## Chec
 	cargo clippy --locked --manifest-path benches/cache/Cargo.toml -- --deny warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	AWS_DEFAULT_REGION=us-east-1 $(LINT_VENV)/bin/sam validate --lint --template template.yaml
-	$(LINT_VENV)/bin/cfn-lint --template template.yaml
+	AWS_DEFAULT_REGION=us-east-1 $(LINT_VENV)/bin/python $(LINT_VENV)/bin/sam validate --lint --template template.yaml
+	$(LINT_VENV)/bin/python $(LINT_VENV)/bin/cfn-lint --template template.yaml
 	@mkdir -p target
 	$(LINT_VENV)/bin/python tools/lint_template.py template.yaml > target/cloudformation.json
-	$(LINT_VENV)/bin/cfn-lint --template target/cloudformation.json
+	$(LINT_VENV)/bin/python $(LINT_VENV)/bin/cfn-lint --template target/cloudformation.json
 
 .PHONY: fuzz
 fuzz: check-fuzz $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ) ## Fuzz every parser of foreign bytes for FUZZ_SECONDS each
@@ -89,12 +98,12 @@ bench: check-bench setup $(BENCH_VENV)/$(READY) ## Measure against floors and pe
 .PHONY: build
 build: setup ## Build the functions for Lambda into target/lambda; ARCH=arm64 for Graviton
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --locked --release \
-		$(if $(filter arm64,$(ARCH)),--arm64,--x86-64) $(foreach function,$(notdir $(wildcard functions/*)),--bin $(function))
+		$(if $(filter arm64,$(ARCHITECTURE)),--arm64,--x86-64) $(foreach function,$(notdir $(wildcard functions/*)),--bin $(function))
 
 .PHONY: deploy
 deploy: parameters/$(ENVIRONMENT).yaml build $(LINT_VENV)/$(READY) ## Deploy to AWS with SAM: ENVIRONMENT=dev or prod, as parameters/ says
-	$(LINT_VENV)/bin/sam deploy --config-env $(ENVIRONMENT) \
-		--parameter-overrides file://parameters/$(ENVIRONMENT).yaml Architecture=$(ARCH)
+	$(LINT_VENV)/bin/python $(LINT_VENV)/bin/sam deploy --config-env $(ENVIRONMENT) \
+		--parameter-overrides file://parameters/$(ENVIRONMENT).yaml Architecture=$(ARCHITECTURE)
 
 .PHONY: publish
 publish: ## Publish a monitor or templates: make publish ARGS="monitor --monitor slack …"; ARGS=--help tells more
@@ -124,24 +133,24 @@ programs:
 $(VENV)/$(READY): tools/requirements.txt
 	@echo "Setting up $(VENV): moto, boto3 and cargo-lambda, about 600 MB"
 	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
 	@touch $@
 
 $(VENV)/test-$(READY): tools/test-requirements.txt $(VENV)/$(READY)
 	@echo "Adding TA-Lib, the aws CLI and the clients of Yahoo, OpenAI and LINE to $(VENV), about 450 MB"
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt --requirement tools/test-requirements.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt --requirement tools/test-requirements.txt
 	@touch $@
 
 $(LINT_VENV)/$(READY): tools/lint-requirements.txt
 	@echo "Setting up $(LINT_VENV): SAM and cfn-lint, about 350 MB"
 	@rm -rf $(LINT_VENV) && $(PYTHON) -m venv $(LINT_VENV)
-	@$(LINT_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/lint-requirements.txt
+	@$(LINT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/lint-requirements.txt
 	@touch $@
 
 $(BENCH_VENV)/$(READY): tools/bench-requirements.txt
 	@echo "Setting up $(BENCH_VENV): the Python peers"
 	@rm -rf $(BENCH_VENV) && $(PYTHON) -m venv $(BENCH_VENV)
-	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/bench-requirements.txt
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/bench-requirements.txt
 	@touch $@
 
 # Unoptimised: it builds in a third of the time and runs for a second.

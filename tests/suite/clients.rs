@@ -1,7 +1,5 @@
 //! Our emulators, checked by clients that we did not write.
 
-use std::path::PathBuf;
-
 use jiff::{SignedDuration, Timestamp};
 use local_aws::{
     cloud::Cloud,
@@ -10,7 +8,7 @@ use local_aws::{
     fleet::{Change, Fleet},
     lambda::Lambda,
 };
-use local_servers::helper::python;
+use local_servers::helper::{python, workspace_root};
 
 use crate::world::{World, obedient};
 
@@ -21,9 +19,7 @@ async fn run(script: &str, arguments: &[&str]) {
 
 /// What a script of `tests/clients` says, run with the Python of the virtual environment.
 pub(crate) async fn said(script: &str, arguments: &[&str]) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("clients")
-        .join(script);
+    let path = workspace_root().join("tests/clients").join(script);
     let mut command = tokio::process::Command::new(python().unwrap());
     // No proxy leads to this machine.
     command.env("NO_PROXY", "127.0.0.1");

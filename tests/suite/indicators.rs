@@ -1,11 +1,8 @@
 //! Our indicators, held row by row against TA-Lib's.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
+use local_servers::helper::workspace_root;
 use report_generator::{
     indicators::{Column, Columns},
     series::Bar,
@@ -21,8 +18,7 @@ const ONLY_OURS: std::ops::Range<usize> = 25..33;
 
 #[tokio::test]
 async fn published_quotes_give_what_talib_gives() {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../functions/report-generator/testdata/quotes.csv");
+    let file = workspace_root().join("functions/report-generator/testdata/quotes.csv");
     let text = std::fs::read_to_string(&file).unwrap();
     let bars: Vec<_> = text.lines().skip(1).map(bar).collect();
     assert_eq!(bars.len(), 502);

@@ -40,6 +40,8 @@ mod late_work;
 #[cfg(test)]
 mod local_files;
 #[cfg(test)]
+mod local_workspace;
+#[cfg(test)]
 mod metadata_faults;
 #[cfg(test)]
 mod minutes_by_the_hour;

@@ -91,11 +91,11 @@ impl Watch {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The command that invokes `function` with the event in `file`.
+    /// The command that invokes `function` with the event in `file`, to be typed in the workspace's root.
     #[must_use]
     pub fn invoke_line(&self, function: &str, file: &str) -> String {
         format!(
-            "cargo lambda invoke -A 127.0.0.1 -P {} {function} --data-file {file}",
+            ".venv/bin/cargo-lambda lambda invoke -A 127.0.0.1 -P {} {function} --data-file {file}",
             self.port
         )
     }

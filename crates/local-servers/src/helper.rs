@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -20,14 +20,23 @@ pub fn python() -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
-/// The root of this workspace, as it was when this was built.
+/// Files that only the root of this workspace has all of.
+const ROOT_FILES: [&str; 2] = ["Cargo.toml", "template.yaml"];
+
+/// The root of this workspace, found at run time: the nearest one above the working directory, else above this program. A
+/// folder that was renamed or copied after a build is its own root. The working directory where there is none.
 #[must_use]
 pub fn workspace_root() -> PathBuf {
-    let crates = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    crates
-        .ancestors()
-        .nth(2)
-        .map_or(crates.clone(), PathBuf::from)
+    let working = std::env::current_dir().unwrap_or_default();
+    let program = std::env::current_exe().unwrap_or_default();
+    let root = root_above(&working).or_else(|| root_above(&program));
+    root.unwrap_or(&working).to_owned()
+}
+
+/// The nearest folder at or above `path` that holds [`ROOT_FILES`].
+fn root_above(path: &Path) -> Option<&Path> {
+    let is_root = |folder: &&Path| ROOT_FILES.iter().all(|file| folder.join(file).is_file());
+    path.ancestors().find(is_root)
 }
 
 /// Every process below `pid`, as the system has them now.
@@ -126,5 +135,27 @@ impl Program {
 
     pub(crate) fn pid(&self) -> i32 {
         self.pid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_the_nearest_folder_with_all_its_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("renamed");
+        let nested = root.join("benches/cache/target/release");
+        std::fs::create_dir_all(&nested).unwrap();
+        assert_eq!(root_above(&nested), None);
+        for file in ROOT_FILES {
+            std::fs::write(root.join(file), "").unwrap();
+        }
+        // A workspace of its own below, which has a manifest and no template.
+        std::fs::write(root.join("benches/cache/Cargo.toml"), "").unwrap();
+        assert_eq!(root_above(&nested), Some(root.as_path()));
+        assert_eq!(root_above(&root), Some(root.as_path()));
+        assert_eq!(root_above(dir.path()), None);
     }
 }

@@ -16,6 +16,7 @@ use local_servers::helper::workspace_root;
 use serde_json::Value;
 
 use crate::{
+    cdn::TEMPLATES_BUCKET,
     progress::Progress,
     schedule::Ticker,
     stack::Stack,
@@ -102,7 +103,7 @@ pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
     }
     let _delivery = stack.cdn.deliver(&watch.url())?;
     progress.note("cdn-invalidator is told of what changes in the buckets releases and templates");
-    progress.note("\nTry, in another terminal (after `. .venv/bin/activate`):");
+    progress.note("\nTry, in another terminal, in this folder:");
     for function in &functions {
         for event in events_of(&function.name)? {
             let event = event
@@ -118,7 +119,7 @@ pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
     let (s3, edge) = (stack.moto.url(), stack.cdn.templates.url());
     progress.note("  # change a template, and see when the edge has it");
     progress.note(&format!(
-        "  AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1 aws --endpoint-url {s3} s3 cp FILE s3://templates/customer-templates/a.yaml"
+        "  curl --upload-file README.md {s3}/{TEMPLATES_BUCKET}/customer-templates/a.yaml"
     ));
     progress.note(&format!("  curl -i {edge}/customer-templates/a.yaml"));
     let page = stack.status_page.url();
