@@ -48,6 +48,8 @@ mod minutes_by_the_hour;
 #[cfg(test)]
 mod minutes_on_demand;
 #[cfg(test)]
+mod minutes_shared;
+#[cfg(test)]
 mod minutes_world;
 #[cfg(test)]
 mod monitor_template;

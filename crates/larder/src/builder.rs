@@ -14,7 +14,7 @@ use crate::{
     flight::Flights,
     guard::Guarded,
     memory::Memory,
-    tier::Tier,
+    tier::{Reach, Tier},
 };
 
 /// Sets up a [`Cache`]. Nothing is connected or opened before it is used.
@@ -145,6 +145,14 @@ impl CacheBuilder {
             clock: Some(Box::new(clock)),
             ..self
         }
+    }
+
+    /// Keeps only the tiers that processes share, for a program that writes what others read; `None` where there is none.
+    #[must_use]
+    pub fn shared_only(mut self) -> Option<Self> {
+        self.memory = None;
+        self.tiers.retain(|tier| tier.reach() == Reach::Shared);
+        (!self.tiers.is_empty()).then_some(self)
     }
 
     /// The cache.

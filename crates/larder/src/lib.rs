@@ -64,5 +64,5 @@ pub use scope::{MAX_MARKS, Mark, Scope};
 #[cfg(feature = "seal")]
 pub use seal::SealingKey;
 pub use settings::{CacheSettings, InvalidCacheSettings};
-pub use space::Space;
+pub use space::{PutStart, Space};
 pub use stats::{Counts, Loads, Row, Stats};

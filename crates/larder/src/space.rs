@@ -18,8 +18,12 @@ use crate::{
     policy::Policy,
     scope::{self, Mark, Scope},
     stats::{SpaceCounters, TierCounters},
-    write::Along,
+    write::{Along, Start},
 };
+
+/// The beginning of a put, by which it is ordered among others of its key.
+#[derive(Clone, Copy, Debug)]
+pub struct PutStart(Start);
 
 /// The values of type `V` that are kept under keys of type `K`. A clone is the same space.
 pub struct Space<K: ?Sized + 'static, V: 'static> {
@@ -97,11 +101,27 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Space<K, V> {
     /// Puts `loaded` in the place of whatever is there, in every tier; other processes notice once they
     /// ask for news. [`Loaded::NotModified`] changes nothing.
     pub async fn put(&self, key: &K, loaded: Loaded<V>) -> Result<Receipt, Error> {
+        self.put_since(key, loaded, self.begin_put(key)).await
+    }
+
+    /// Begins a put whose value is written to its source first; [`put_since`](Self::put_since) ends it.
+    #[must_use]
+    pub fn begin_put(&self, key: &K) -> PutStart {
+        PutStart(self.start_of_load(&self.ident(key)).without_load())
+    }
+
+    /// Puts `loaded` like [`put`](Self::put), as of `start`: an entry that was put or loaded later stays. With `start` taken
+    /// before the source is written, entries are ordered as the source is, however late this comes.
+    pub async fn put_since(
+        &self,
+        key: &K,
+        loaded: Loaded<V>,
+        PutStart(start): PutStart,
+    ) -> Result<Receipt, Error> {
         if !self.cache.inner.enabled {
             return Ok(Receipt::default());
         }
         let key = self.ident(key);
-        let start = self.start_of_load(&key).without_load();
         // What is in other processes' memories was loaded earlier than this.
         let before = Mark {
             scope: self.scope_of(&key),

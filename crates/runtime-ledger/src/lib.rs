@@ -9,6 +9,7 @@ mod instance;
 mod item;
 pub mod ledger;
 pub mod lookup;
+pub mod minutes_cache;
 mod month;
 mod notification;
 mod observation;

@@ -1,5 +1,6 @@
 //! The settings: read once, checked together.
 
+use larder::CacheSettings;
 use larder_lambda::{InvalidSettings, Settings, environment};
 use runtime_ledger::RuntimeSettings;
 
@@ -8,6 +9,8 @@ use runtime_ledger::RuntimeSettings;
 pub struct Config {
     /// Tables, tags, Regions and time zone.
     pub runtime: RuntimeSettings,
+    /// The cache that readers ask before the servers' table: `CACHE_*`.
+    pub cache: CacheSettings,
 }
 
 impl Config {
@@ -20,6 +23,8 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
         let mut settings = Settings::new(lookup);
         let runtime = RuntimeSettings::read(&mut settings);
-        settings.finish(runtime.map(|runtime| Self { runtime }))
+        let cache = settings.cache();
+        let config = runtime.zip(cache);
+        settings.finish(config.map(|(runtime, cache)| Self { runtime, cache }))
     }
 }

@@ -6,13 +6,21 @@ mod event;
 mod gather;
 mod region;
 mod server;
+mod write_through;
 
 use aws_types::SdkConfig;
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use larder::{Cache, CacheBuilder, Space};
 use larder_lambda::{Deadline, Error, ErrorKind, Function, Invocation};
 use metrique_writer::Entry;
-use runtime_ledger::{Clients, Month, Region, ledger::Ledger, lookup::HORIZON, servers::Servers};
+use runtime_ledger::{
+    Clients, Month, Region,
+    ledger::Ledger,
+    lookup::HORIZON,
+    minutes_cache::{self, MINUTES, MinutesKey},
+    servers::{CachedMinutes, Servers},
+};
 
 pub use answer::{Answer, Counts};
 pub use config::Config;
@@ -30,13 +38,16 @@ pub struct Metrics {
     lookups: u64,
 }
 
-/// The function: its settings and its clients.
+/// The function: its settings, its clients, and the cache that it writes through to.
 #[derive(Debug)]
 pub struct App {
     config: Config,
     regions: Vec<Region>,
     ledger: Ledger,
     servers: Servers,
+    /// The tiers that readers share, where there are any.
+    cache: Option<Cache>,
+    minutes: Option<Space<MinutesKey, CachedMinutes>>,
 }
 
 impl App {
@@ -47,11 +58,15 @@ impl App {
             ledger,
             servers,
         } = Clients::new(&config.runtime, aws)?;
+        let cache = config.cache.builder(minutes_cache::APP, None)?;
+        let cache = cache.shared_only().map(CacheBuilder::build);
         Ok(Self {
             config,
             regions,
             ledger,
             servers,
+            minutes: cache.as_ref().map(|cache| cache.space(&MINUTES)),
+            cache,
         })
     }
 
@@ -115,6 +130,10 @@ impl Function for App {
     type Event = Event;
     type Answer = Answer;
     type Metrics = Metrics;
+
+    fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
 
     async fn handle(
         &self,

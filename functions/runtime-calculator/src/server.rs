@@ -118,6 +118,7 @@ impl Server {
         let ended = self.described.as_ref().is_none_or(|it| it.state.is_final());
         // Dated by the beginning of the run, which is in the month that was computed.
         let at = plan.now;
+        let through = plan.app.write_through(&self.id, at);
         match plan.app.servers.set(&self.id, minutes, at, !ended).await {
             Ok(InTable::Yes) => {
                 tracing::info!(
@@ -125,6 +126,9 @@ impl Server {
                     "Cached runtime for {}: {minutes} minutes",
                     self.id
                 );
+                if let Some(through) = through {
+                    through.finish(minutes).await;
+                }
                 true
             }
             Ok(InTable::Refused) => {

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use aws_types::SdkConfig;
 use jiff::Timestamp;
-use larder::{Cache, Keyspace, Policy, Space};
+use larder::{Cache, Space};
 use larder_lambda::{Deadline, Error, ErrorKind, Function, Invocation, Kind as _};
 use metrique_writer::Entry;
 use runtime_ledger::{
     Clients, InstanceId, Month, Region, StateChange,
     ledger::Ledger,
-    servers::{CachedMinutes, Servers},
+    minutes_cache::{self, MINUTES, MinutesKey},
+    servers::{CachedMinutes, Servers, Written},
 };
 
 pub use answer::{Answer, History, Ignored, OfMonth, Reading, Source};
@@ -29,13 +30,6 @@ use read::reading;
 
 /// Kept of an invocation's time for an answer with what is cached, if computing takes too long.
 const FOR_THE_ANSWER: Duration = Duration::from_secs(2);
-/// What the cache is called where others share it.
-const APP: &str = "runtime-events";
-
-/// Minutes by server and month, so that one month's are never taken for another's. For as long as `CACHE_TTL_DEFAULT`
-/// says: the servers' table has them anew every hour.
-static MINUTES: Keyspace<(String, String), CachedMinutes> =
-    Keyspace::new("minutes", 1, Policy::by_default());
 
 /// What one invocation counts.
 #[derive(Debug, Default, Entry)]
@@ -55,7 +49,7 @@ pub struct App {
     ledger: Ledger,
     servers: Servers,
     cache: Cache,
-    minutes: Space<(String, String), CachedMinutes>,
+    minutes: Space<MinutesKey, CachedMinutes>,
     reads: Reads,
 }
 
@@ -67,7 +61,7 @@ impl App {
             ledger,
             servers,
         } = Clients::new(&config.runtime, aws)?;
-        let cache = config.cache.builder(APP, None)?.build();
+        let cache = config.cache.builder(minutes_cache::APP, None)?.build();
         Ok(Self {
             regions,
             ledger,
@@ -198,26 +192,29 @@ impl App {
         }
         let minutes = calculated.total.minutes();
         let create = !calculated.is_over();
-        if let Err(error) = self.servers.set(instance, minutes, now, create).await {
-            tracing::warn!(%instance, %error, "The minutes could not be cached");
+        let key = self.key(instance, now);
+        let start = self.minutes.begin_put(&key);
+        match self.servers.set(instance, minutes, now, create).await {
+            // Something newer is there.
+            Ok(Written::Refused) if create => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%instance, %error, "The minutes could not be cached");
+            }
         }
         let value = CachedMinutes {
             minutes: minutes.as_f64(),
             at: now,
         };
-        if let Err(error) = self
-            .minutes
-            .put(&self.key(instance, now), value.into())
-            .await
-        {
+        let put = self.minutes.put_since(&key, value.into(), start).await;
+        if let Err(error) = put {
             tracing::warn!(%instance, %error, "The minutes could not be cached");
         }
     }
 
     /// Where the minutes of the present month are in the cache.
-    fn key(&self, instance: &InstanceId, now: Timestamp) -> (String, String) {
-        let month = Month::of(now, &self.config.runtime.zone);
-        (instance.to_string(), month.to_string())
+    fn key(&self, instance: &InstanceId, now: Timestamp) -> MinutesKey {
+        minutes_cache::key(instance, Month::of(now, &self.config.runtime.zone))
     }
 
     fn region_names(&self) -> String {

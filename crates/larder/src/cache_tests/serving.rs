@@ -180,6 +180,41 @@ async fn what_is_off_asks_the_origin_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn put_keeps_an_entry_that_was_put_after_its_start() {
+    let world = World::new();
+    let spaces = [(); 3].map(|()| world.process().space(&PLAIN_SPACE));
+    let [slow, quick, reader] = &spaces;
+    let start = slow.begin_put("key");
+    world.clock.advance(SECOND);
+    assert!(quick.put("key", 2.into()).await.unwrap().is_complete());
+    let late = slow.put_since("key", 1.into(), start).await.unwrap();
+    assert!(late.is_complete());
+    assert_eq!(get(reader, "key").await, Some(2));
+    world.clock.advance(SECOND);
+    assert!(slow.put("key", 3.into()).await.unwrap().is_complete());
+    assert_eq!(
+        get(&world.process().space(&PLAIN_SPACE), "key").await,
+        Some(3)
+    );
+}
+
+#[tokio::test]
+async fn shared_only_cache_writes_for_others_and_is_none_without_a_shared_tier() {
+    let world = World::new();
+    let all = || Cache::builder("app").memory(MEGABYTE);
+    assert!(all().shared_only().is_none());
+    let cache = all().tier(world.server.clone()).shared_only();
+    let cache = cache.unwrap().clock(world.clock.clone()).build();
+    let space = cache.space(&PLAIN_SPACE);
+    let _ = space.put("key", 7.into()).await.unwrap();
+    assert_eq!(cache.snapshot().memory_entries, 0);
+    assert_eq!(
+        get(&world.process().space(&PLAIN_SPACE), "key").await,
+        Some(7)
+    );
+}
+
+#[tokio::test]
 async fn what_is_for_memory_only_is_nowhere_else() {
     static SECRETS: Keyspace<str, u64> = Keyspace::new("secrets", 1, PLAIN).memory_only();
     let world = World::new();
