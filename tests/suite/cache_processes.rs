@@ -22,7 +22,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::local_files::SmallDisk;
+use crate::{local_files::SmallDisk, world::program};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -99,7 +99,7 @@ async fn a_process_that_was_killed_while_it_wrote_leaves_a_file_that_can_be_read
     let file = folder.path().join("larder.db");
     let mut kept = 0;
     for round in 0..5 {
-        let mut process = tokio::process::Command::new(env!("CARGO_BIN_EXE_cache-process"))
+        let mut process = tokio::process::Command::new(program("cache-process"))
             .arg("fill")
             .arg(&file)
             .stdout(std::process::Stdio::piped())
@@ -203,7 +203,7 @@ impl Origin {
 
     /// A process that gets values from `server` or, failing that, from here.
     fn process(&self, how: &str, server: &Server, keys: &[&str]) -> tokio::process::Child {
-        tokio::process::Command::new(env!("CARGO_BIN_EXE_cache-process"))
+        tokio::process::Command::new(program("cache-process"))
             .args([how, &server.url(), &self.address])
             .args(keys)
             .stdout(std::process::Stdio::piped())

@@ -9,7 +9,7 @@ use local_aws::lambda::Config;
 use local_servers::helper::python;
 use serde_json::{Value, json};
 
-use crate::world::{create, invoke, obedient, wait_for};
+use crate::world::{create, invoke, obedient, program, wait_for};
 
 #[tokio::test]
 async fn the_deadline_is_lambdas_and_known() {
@@ -332,7 +332,7 @@ async fn an_answer_that_is_too_large_is_an_error() {
 
 #[tokio::test]
 async fn a_function_that_is_started_by_hand_says_how_to_start_it() {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_obedient-function"))
+    let output = tokio::process::Command::new(program("obedient-function"))
         .env_remove("AWS_LAMBDA_RUNTIME_API")
         .output()
         .await

@@ -47,6 +47,30 @@ fn renamed_workspace_uses_its_own_python_and_results() {
     }
 }
 
+#[test]
+fn no_source_compiles_in_the_folder_that_it_was_built_in() {
+    let compiled_in = ["MANIFEST_DIR", "BIN_EXE_"].map(|name| format!("env!(\"CARGO_{name}"));
+    let mut folders = ["benches", "crates", "functions", "monitors", "tests"]
+        .map(|folder| workspace_root().join(folder))
+        .to_vec();
+    let mut sources = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let built = ["target", "node_modules"].map(Some);
+            if path.is_dir() && !built.contains(&path.file_name().and_then(|name| name.to_str())) {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = std::fs::read_to_string(&path).unwrap();
+                let found = compiled_in.iter().find(|text| source.contains(*text));
+                assert_eq!(found, None, "{}", path.display());
+                sources += 1;
+            }
+        }
+    }
+    assert!(sources > 200, "{sources} sources");
+}
+
 /// What `make` would run.
 fn dry_run(arguments: &[&str]) -> Output {
     let mut make = Command::new("make");

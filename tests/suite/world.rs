@@ -84,7 +84,7 @@ impl World {
 
 /// The function that does as its event says.
 pub(crate) fn obedient() -> Config {
-    Config::new("obedient", env!("CARGO_BIN_EXE_obedient-function"))
+    Config::new("obedient", program("obedient-function"))
 }
 
 /// A function on a Lambda of its own, which itself is not needed once the function is there.
@@ -96,8 +96,7 @@ pub(crate) async fn create(config: Config) -> Arc<Function> {
 pub(crate) fn release(version: &str, marker: &str) -> NewRelease {
     static MONITOR: OnceLock<Vec<u8>> = OnceLock::new();
     assert_eq!(marker.len(), 8);
-    let monitor =
-        MONITOR.get_or_init(|| std::fs::read(env!("CARGO_BIN_EXE_misbehaving-monitor")).unwrap());
+    let monitor = MONITOR.get_or_init(|| std::fs::read(program("misbehaving-monitor")).unwrap());
     NewRelease::new(
         "slack",
         version,

@@ -16,7 +16,7 @@ const PATHS: [&str; 2] = [
 
 /// The monitor of these tests, told from others by what is behind its end.
 fn binary(marker: &str) -> Vec<u8> {
-    let mut binary = std::fs::read(env!("CARGO_BIN_EXE_misbehaving-monitor")).unwrap();
+    let mut binary = std::fs::read(program("misbehaving-monitor")).unwrap();
     binary.extend_from_slice(marker.as_bytes());
     binary
 }
