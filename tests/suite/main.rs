@@ -2,6 +2,10 @@
 
 // `cfg(test)` always holds here; it tells the linter that these are tests, helpers and all.
 #[cfg(test)]
+mod account_limits;
+#[cfg(test)]
+mod alarms;
+#[cfg(test)]
 mod binary_cache;
 #[cfg(test)]
 mod cache_invocations;
@@ -32,6 +36,8 @@ mod ec2;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
+mod first_creation;
+#[cfg(test)]
 mod indicators;
 #[cfg(test)]
 mod lambda;
@@ -61,6 +67,8 @@ mod policies;
 mod processes;
 #[cfg(test)]
 mod publish;
+#[cfg(test)]
+mod rendered;
 #[cfg(test)]
 mod report_clients;
 #[cfg(test)]

@@ -195,8 +195,8 @@ fn cache_dir<L: Fn(&str) -> Option<String>>(settings: Lookup<'_, L>) -> PathBuf 
 }
 
 fn artifacts<L: Fn(&str) -> Option<String>>(settings: Lookup<'_, L>) -> Option<Options> {
-    let required = settings.flag("REQUIRE_SIGNATURE", false);
     let keys = settings.list("TRUSTED_KEYS", "");
+    let required = settings.flag("REQUIRE_SIGNATURE", !keys.is_empty());
     if required && keys.is_empty() {
         settings.conflict("REQUIRE_SIGNATURE=true needs TRUSTED_KEYS, minisign public keys");
     }
@@ -340,5 +340,20 @@ mod tests {
                 .unwrap()
                 .keeps_binaries()
         );
+    }
+
+    #[test]
+    fn trusted_keys_require_signatures_unless_told_otherwise() {
+        let key = "RWRswUk7uXdoMsnexayTLkdOHatEi/j2bCTDNRMuedC7dPgzizJyFhQJ";
+        let required = |variables: &[(&str, &str)]| {
+            let trust = read(variables).unwrap().artifacts.trust;
+            format!("{trust:?}").contains("required: true")
+        };
+        assert!(required(&[("TRUSTED_KEYS", key)]));
+        assert!(!required(&[
+            ("TRUSTED_KEYS", key),
+            ("REQUIRE_SIGNATURE", "false")
+        ]));
+        assert!(!required(&[]));
     }
 }
