@@ -185,6 +185,11 @@ fn queues_and_their_functions_agree() {
             );
         }
     }
+}
+
+#[test]
+fn queues_keep_to_the_limits_of_sqs() {
+    let resources = resources();
     for queue in of_kind(&resources, "AWS::SQS::Queue") {
         let properties = queue.properties();
         let kept = properties["MessageRetentionPeriod"].as_u64().unwrap();

@@ -1,4 +1,4 @@
-//! Alarms, held to the rules that CloudWatch checks only when one is created ("PutMetricAlarm", "Using metric math").
+//! Alarms, held to the rules that CloudWatch checks only when one is created (`PutMetricAlarm`, "Using metric math").
 
 use std::collections::BTreeSet;
 
@@ -129,67 +129,33 @@ fn metric_math_of_every_alarm_has_a_form_that_cloudwatch_takes() {
     }
 }
 
+/// The metrics of an alarm on metric math.
+fn stats(alarm: &Resource) -> Vec<&Value> {
+    let queries = alarm.properties()["Metrics"].as_array();
+    let queries = queries.into_iter().flatten();
+    queries
+        .filter_map(|query| query.get("MetricStat"))
+        .collect()
+}
+
 #[test]
-fn every_alarm_keeps_to_the_limits_of_periods_and_statistics() {
+fn every_alarm_is_of_one_metric_or_of_metric_math() {
+    let single = [
+        "MetricName",
+        "Namespace",
+        "Period",
+        "Statistic",
+        "Dimensions",
+    ];
     for alarm in alarms() {
-        let (id, properties) = (&alarm.id, alarm.properties());
-        let number = |name: &str| properties[name].as_u64();
-        let of_math = properties["Metrics"].as_array().into_iter().flatten();
-        let stats: Vec<&Value> = of_math
-            .filter_map(|query| query.get("MetricStat"))
-            .collect();
-        let single = [
-            "MetricName",
-            "Namespace",
-            "Period",
-            "Statistic",
-            "Dimensions",
-        ];
+        let (id, properties, stats) = (&alarm.id, alarm.properties(), stats(&alarm));
         let has = single.map(|name| properties.get(name).is_some());
-        assert_eq!(
-            has,
-            [stats.is_empty(); 5],
-            "{id}: one metric, or metric math"
-        );
+        assert_eq!(has, [stats.is_empty(); 5], "{id}");
         for stat in &stats {
-            assert!(
-                stat["Stat"].is_string() && stat["Metric"]["Namespace"].is_string(),
-                "{id}: {stat}"
-            );
-            assert!(stat["Metric"]["MetricName"].is_string(), "{id}: {stat}");
+            let metric = &stat["Metric"];
+            let named = [&stat["Stat"], &metric["Namespace"], &metric["MetricName"]];
+            assert!(named.iter().all(|name| name.is_string()), "{id}: {stat}");
         }
-        let periods: BTreeSet<u64> = stats
-            .iter()
-            .map(|stat| stat["Period"].as_u64().unwrap())
-            .chain(number("Period"))
-            .collect();
-        assert_eq!(
-            periods.len(),
-            1,
-            "{id}: metrics of one alarm share a period"
-        );
-        let period = *periods.first().unwrap();
-        assert!(
-            [10, 20, 30].contains(&period) || period % 60 == 0,
-            "{id}: {period} s"
-        );
-        let evaluated = number("EvaluationPeriods").unwrap();
-        let most = if period < HOUR { DAY } else { 7 * DAY };
-        assert!(evaluated >= 1 && period * evaluated <= most, "{id}");
-        assert!(
-            number("DatapointsToAlarm").is_none_or(|n| (1..=evaluated).contains(&n)),
-            "{id}"
-        );
-        assert!(properties["Threshold"].is_number(), "{id}");
-        assert!(
-            COMPARISONS.contains(&text(properties, "ComparisonOperator").as_str()),
-            "{id}"
-        );
-        assert!(
-            MISSING_DATA.contains(&text(properties, "TreatMissingData").as_str()),
-            "{id}"
-        );
-        assert!(text(properties, "AlarmDescription").len() <= 1_024, "{id}");
         let dimensions = stats.iter().map(|stat| &stat["Metric"]["Dimensions"]);
         for dimensions in dimensions.chain(properties.get("Dimensions")) {
             let dimensions = dimensions.as_array().map_or(&[][..], Vec::as_slice);
@@ -199,11 +165,37 @@ fn every_alarm_keeps_to_the_limits_of_periods_and_statistics() {
                 "{id}"
             );
         }
+    }
+}
+
+#[test]
+fn every_alarm_keeps_to_the_limits_of_periods_and_comparisons() {
+    for alarm in alarms() {
+        let (id, properties) = (&alarm.id, alarm.properties());
+        let number = |name: &str| properties[name].as_u64();
+        let stats = stats(&alarm);
+        let periods = stats.iter().map(|stat| stat["Period"].as_u64().unwrap());
+        let periods: BTreeSet<u64> = periods.chain(number("Period")).collect();
         assert_eq!(
-            properties["AlarmActions"].as_array().map(Vec::len),
-            Some(1),
-            "{id}"
+            periods.len(),
+            1,
+            "{id}: metrics of one alarm share a period"
         );
+        let period = *periods.first().unwrap();
+        let is_period = [10, 20, 30].contains(&period) || period.is_multiple_of(60);
+        assert!(is_period, "{id}: {period} s");
+        let evaluated = number("EvaluationPeriods").unwrap();
+        let most = if period < HOUR { DAY } else { 7 * DAY };
+        assert!(evaluated >= 1 && period * evaluated <= most, "{id}");
+        let points = number("DatapointsToAlarm");
+        assert!(points.is_none_or(|n| (1..=evaluated).contains(&n)), "{id}");
+        assert!(properties["Threshold"].is_number(), "{id}");
+        let among = |name, known: [&str; 4]| known.contains(&text(properties, name).as_str());
+        assert!(among("ComparisonOperator", COMPARISONS), "{id}");
+        assert!(among("TreatMissingData", MISSING_DATA), "{id}");
+        assert!(text(properties, "AlarmDescription").len() <= 1_024, "{id}");
+        let actions = properties["AlarmActions"].as_array();
+        assert_eq!(actions.map(Vec::len), Some(1), "{id}");
     }
 }
 

@@ -150,7 +150,7 @@ async fn lines_to_try_work_without_a_virtual_environment_or_the_aws_cli() {
         BufReader::new(stdout)
             .lines()
             .map_while(Result::ok)
-            .for_each(drop)
+            .for_each(drop);
     });
     let (sender, lines) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
