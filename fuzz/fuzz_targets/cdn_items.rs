@@ -9,7 +9,9 @@ fuzz_target!(|text: &str| {
     let (others, lines): (Vec<_>, Vec<_>) = text.lines().take(400).partition(|line| line.starts_with('+'));
     let mut changed = Vec::new();
     for line in lines {
-        for item in [Item::parse(line), Item::of_key(line)].into_iter().flatten() {
+        let clearing = Item::clearing(line).unwrap_or_default();
+        let items = [Item::parse(line), Item::of_key(line)].into_iter().flatten();
+        for item in items.flat_map(|item| item.spellings()).chain(clearing) {
             let spelled = item.as_str();
             assert!(spelled.len() <= MAX_PATH && spelled.bytes().all(|byte| byte.is_ascii_graphic()));
             // A comma before a slash is fine in an object's key alone.

@@ -135,7 +135,9 @@ async fn the_failed_messages_and_only_those_come_back() {
         ("good", event(&cdn.bucket, "a")),
         ("nonsense", "{".to_owned()),
         ("nobody's", event("elsewhere", "a")),
-        ("unspeakable", event(&cdn.bucket, "a*b")),
+        ("a star", event(&cdn.bucket, "t/a*b.yaml")),
+        ("a plus", event(&cdn.bucket, "t/c+d.yaml")),
+        ("a blank", event(&cdn.bucket, "t/e f.yaml")),
         (
             "immutable",
             event(&cdn.bucket, "binaries/x-monitor/watchy-x-monitor-1.0"),
@@ -150,14 +152,16 @@ async fn the_failed_messages_and_only_those_come_back() {
         ),
     ];
     let answer = ask(&function, batch(&bodies)).await;
-    assert_eq!(
-        failures(&answer),
-        ["nonsense", "nobody's", "unspeakable", "status"]
-    );
+    assert_eq!(failures(&answer), ["nonsense", "nobody's", "status"]);
     let expected = [
         "/a",
         "/binaries/zoom-monitor/metadata.json",
         "/binaries/zoom-monitor/watchy-zoom-monitor-latest",
+        "/t/a*",
+        "/t/c%2Bd.yaml",
+        "/t/c+d.yaml",
+        "/t/e%20f.yaml",
+        "/t/e+f.yaml",
     ];
     assert_eq!(answer["invalidations"][0]["paths"], json!(expected));
     // A refusal fails all of a distribution's messages, and no others.
@@ -334,4 +338,34 @@ async fn more_paths_than_there_is_room_for_keep_no_others_waiting() {
     assert_eq!(failures(&ask(&function, batch(&bodies)).await), ["many"]);
     let items: Vec<_> = cdn.made().into_iter().skip(1).flatten().collect();
     assert_eq!(items, ["/a", "/b"]);
+}
+
+#[tokio::test]
+async fn an_object_is_stale_in_no_spelling_that_readers_use() {
+    let cdn = Cdn::new().await;
+    let function = cdn.function().await;
+    let objects = [
+        ("t/a+b.yaml", &["/t/a%2Bb.yaml"][..]),
+        ("t/c d.yaml", &["/t/c%20d.yaml", "/t/c+d.yaml"]),
+        ("t/e+f g.yaml", &["/t/e%2Bf%20g.yaml", "/t/e%2Bf+g.yaml"]),
+        ("t/h*i.yaml", &["/t/h*i.yaml", "/t/h%2Ai.yaml"]),
+    ];
+    for (key, paths) in objects {
+        for version in ["1", "2"] {
+            cdn.put(key, version).await;
+            let now = jiff::Timestamp::now().to_string();
+            let mut event = object_event(&cdn.bucket, key, &now);
+            event["detail"]["object"]["sequencer"] = version.into();
+            let answer = ask(&function, batch(&[(version, event.to_string())])).await;
+            assert_eq!(failures(&answer), [""; 0], "{key}");
+            for path in paths {
+                let (body, cache) = cdn.read(path).await;
+                assert_eq!(
+                    (body.as_str(), cache.as_str()),
+                    (version, "Miss from cloudfront"),
+                    "{path}"
+                );
+            }
+        }
+    }
 }

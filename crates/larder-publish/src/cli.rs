@@ -144,7 +144,7 @@ fn items(paths: &[String]) -> anyhow::Result<Vec<Item>> {
     let (mut items, mut problems) = (Vec::new(), Vec::new());
     for path in paths {
         match Item::parse(path) {
-            Ok(item) => items.push(item),
+            Ok(item) => items.extend(item.spellings()),
             Err(rejected) => problems.push(rejected.to_string()),
         }
     }

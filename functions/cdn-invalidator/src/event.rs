@@ -269,7 +269,7 @@ fn items(value: &Value) -> Result<Vec<Item>, String> {
     let mut rejected: Vec<Rejected> = Vec::new();
     for path in paths {
         match Item::parse(text(path, "paths")?) {
-            Ok(item) => items.push(item),
+            Ok(item) => items.extend(item.spellings()),
             Err(why) => rejected.push(why),
         }
     }

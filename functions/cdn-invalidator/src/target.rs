@@ -75,7 +75,7 @@ impl App {
             let changed = Changed {
                 message,
                 identity: object.identity.clone(),
-                items: vec![Item::of_key(path).map_err(Failed::Rejected)?],
+                items: Item::clearing(path).map_err(Failed::Rejected)?,
                 at: object.at,
                 object: Some(Located {
                     bucket: object.bucket.clone(),

@@ -315,3 +315,41 @@ async fn an_object_that_was_uploaded_in_parts_is_known_by_its_own_word() {
         assert_eq!(uploaded(&report).len(), count);
     }
 }
+
+#[tokio::test]
+async fn names_with_blanks_and_plus_signs_are_cleared_and_read_back_as_readers_ask() {
+    let desk = Desk::new().await;
+    let url = desk.world.edge.url();
+    let names = ["a+b.yaml", "c d.yaml", "e+/f g.yaml"];
+    let direct = [
+        "--distribution",
+        DISTRIBUTION,
+        "--url",
+        &url,
+        "--verify",
+        "--strict",
+    ];
+    let paths = [
+        "a%2Bb.yaml",
+        "c%20d.yaml",
+        "c+d.yaml",
+        "e%2B/f%20g.yaml",
+        "e%2B/f+g.yaml",
+    ];
+    // What does not change keeps wildcards away.
+    for name in ["a.yaml", "c.yaml", "e+/f.yaml"] {
+        desk.write(&format!("folder/{name}"), "kept");
+    }
+    for (version, count) in [("1", 6), ("2", 3)] {
+        for name in names {
+            desk.write(&format!("folder/{name}"), version);
+        }
+        let report = desk.templates(&direct).await.json();
+        assert_eq!(report["verified"], true, "{report}");
+        assert_eq!(uploaded(&report).len(), count);
+        for path in paths {
+            let url = format!("{url}/{}", key(path));
+            assert_eq!(read(&url).await.0, version, "{path}");
+        }
+    }
+}

@@ -57,7 +57,9 @@ impl Journal {
 
     /// The paths to be cleared.
     pub(super) fn items(&self) -> Result<Vec<Item>, cdn::Rejected> {
-        self.changed.keys().map(|key| Item::of_key(key)).collect()
+        let items = self.changed.keys().map(|key| Item::clearing(key));
+        let items: Vec<_> = items.collect::<Result<_, _>>()?;
+        Ok(items.concat())
     }
 }
 

@@ -65,7 +65,9 @@ impl Origin {
         path: &str,
         held: Option<&Object>,
     ) -> anyhow::Result<Option<Object>> {
-        let key = covered::decode(path.trim_start_matches('/'));
+        // S3 takes a plus sign in a path for a blank.
+        let path = path.trim_start_matches('/').replace('+', " ");
+        let key = covered::decode(&path);
         let key = String::from_utf8_lossy(&key);
         if key.is_empty() {
             return Ok(Some(Object::error(StatusCode::FORBIDDEN)));
