@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use local_aws::{
     edge::{Fault, Kind},
-    lambda::TMP,
+    lambda::{Function, TMP},
+    publish::NewRelease,
 };
 use serde_json::{Value, json};
 
@@ -108,36 +109,104 @@ async fn the_log_tells_of_a_download_in_the_contracts_words_and_the_info_has_its
     );
 }
 
+/// Has `function` run 0.9, then asks for 1.0, for which there is no room beside it.
+async fn runs_the_old_one_and_says_why(world: &World, function: &Function, newer: NewRelease) {
+    assert_eq!(run_slack(function).await["version"], "0.9");
+    world.publisher.publish(&newer).await.unwrap();
+    world.edge.clear();
+    for process in ["the same process", "a new one"] {
+        let run = run_slack(function).await;
+        let old = (&json!("stale"), &json!("0.9"), &json!("old-----"));
+        let ran = (&run["cache"], &run["version"], &run["result"]["marker"]);
+        assert_eq!(ran, old, "{process}: {run}");
+        let warning = run["warning"].as_str().unwrap();
+        assert!(
+            warning.contains("no space for") && warning.contains("more ephemeral storage"),
+            "{process}: {warning}"
+        );
+        function.environment().unwrap().kill().await;
+    }
+}
+
 #[tokio::test]
-async fn a_full_disk_is_said_to_be_full_and_the_old_binary_stays() {
+async fn a_disk_with_room_for_one_binary_runs_the_old_one_and_says_why() {
     let world = World::new().await;
     world.publish("0.9", "old-----").await;
-    // Room for one binary and the half of its successor.
     let size = release("0.9", "old-----").binary.len();
-    let Some(small) = SmallDisk::mount(size * 3 / 2) else {
-        // Where nothing may be mounted, the test below has to do.
+    let disks = (SmallDisk::mount(size * 3 / 2), SmallDisk::mount(size / 2));
+    let (Some(small), Some(too_small)) = disks else {
+        eprintln!("skipped: nothing may be mounted here; the test with a bound on files covers it");
         return;
     };
-    let mut config = world
-        .monitor_runner()
-        .env("CACHE_DIR", small.path.to_string_lossy());
-    config.freeze = false;
-    let function = world.lambda.create(config);
-    run_slack(&function).await;
-
-    world.publish("1.0", "new-----").await;
-    world.edge.clear();
-    let (error_type, message) = error_of(&function).await;
-    assert_eq!(error_type, "Internal");
-    assert!(
-        message.contains("no space for") && message.contains("more ephemeral storage"),
-        "{message}"
-    );
+    let on = |disk: &SmallDisk| {
+        let mut config = world
+            .monitor_runner()
+            .env("CACHE_DIR", disk.path.to_string_lossy());
+        config.freeze = false;
+        world.lambda.create(config)
+    };
+    runs_the_old_one_and_says_why(&world, &on(&small), release("1.0", "new-----")).await;
     assert!(
         std::fs::read(small.path.join("watchy-slack-monitor"))
             .unwrap()
             .ends_with(b"old-----")
     );
+
+    // With nothing to fall back on it is an error.
+    let (error_type, message) = error_of(&on(&too_small)).await;
+    assert_eq!(error_type, "Internal");
+    assert!(message.contains("no space for"), "{message}");
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_be_as_long_as_its_release_leaves_the_old_one_running() {
+    let world = World::new().await;
+    world.publish("0.9", "old-----").await;
+    let old = release("0.9", "old-----").binary;
+    let newer = NewRelease::new(
+        "slack",
+        "1.0",
+        [&old[..old.len() - 8], &vec![0; 4 << 20], b"new-----"].concat(),
+    );
+    let mut config = world.monitor_runner();
+    // In blocks of 512 bytes: room for the old one and its neighbours, and 2 MiB.
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f {}; exec \"$0\"",
+        (old.len() + (2 << 20)) / 512
+    );
+    config
+        .command
+        .splice(0..0, ["/bin/sh", "-c", &limited].map(PathBuf::from));
+    let function = world.lambda.create(config);
+    runs_the_old_one_and_says_why(&world, &function, newer).await;
+}
+
+#[tokio::test]
+async fn a_lock_file_that_became_a_link_is_replaced() {
+    let world = World::new().await;
+    world.publish("1.0", "old-----").await;
+    let function = world.with_behaviour("tell");
+    run_slack(&function).await;
+    let tmp = function.environment().unwrap().tmp().to_owned();
+    let lock = tmp.join("watchy-slack-monitor.lock");
+    let elsewhere = tmp.join("elsewhere");
+    std::fs::write(&elsewhere, "untouched").unwrap();
+    for (version, target) in [
+        ("2.0", elsewhere.as_path()),
+        ("3.0", std::path::Path::new("/nothing")),
+    ] {
+        std::fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(target, &lock).unwrap();
+        world.publish(version, "new-----").await;
+        world.edge.clear();
+        let run = run_slack(&function).await;
+        assert_eq!(
+            (&run["cache"], &run["version"]),
+            (&json!("miss"), &json!(version))
+        );
+        assert!(lock.symlink_metadata().unwrap().is_file());
+        assert_eq!(std::fs::read(&elsewhere).unwrap(), b"untouched");
+    }
 }
 
 #[tokio::test]

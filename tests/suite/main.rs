@@ -58,6 +58,8 @@ mod minutes_shared;
 #[cfg(test)]
 mod minutes_world;
 #[cfg(test)]
+mod monitor_faults;
+#[cfg(test)]
 mod monitor_template;
 #[cfg(test)]
 mod monitors;

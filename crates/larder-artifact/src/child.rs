@@ -30,7 +30,7 @@ use tokio::{
     process::Command,
 };
 
-use crate::{home::Homes, image::Image, orphans::Group, tail::Tail};
+use crate::{home::Homes, image::Image, orphans::Group, script, tail::Tail};
 
 /// Between asking a program to end and ending it: a tenth of its time, up to this.
 const GRACE: Duration = Duration::from_secs(2);
@@ -42,6 +42,9 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// it open until it executes. That takes it a millisecond or two (golang/go#22315).
 const BUSY_TRIES: u32 = 20;
 const BUSY_WAIT: Duration = Duration::from_millis(5);
+
+/// What programs that start others exit with if they cannot: "found, but not executable", "not found".
+const CANNOT_START: [i32; 2] = [126, 127];
 
 /// How much one read of a pipe takes: what a pipe holds.
 const READ: usize = 64 * 1024;
@@ -155,8 +158,10 @@ impl<'a> Child<'a> {
     /// Fails if the program cannot be started at all.
     pub async fn run(self, homes: &Homes, time: Duration) -> io::Result<Finished> {
         let began = Instant::now();
+        script::refuse_in_memory(self.image)?;
         let home = homes.take()?;
-        let (mut child, group) = self.spawn(home.path()).await?;
+        let spawned = self.spawn(home.path()).await;
+        let (mut child, group) = spawned.map_err(|error| script::explain(self.image, error))?;
         let (mut stdout, mut stderr) = (Tail::new(self.keep), Tail::new(self.keep));
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let ended = {
@@ -182,6 +187,12 @@ impl<'a> Child<'a> {
             ended
         };
         homes.put_back(home);
+        // By `env`, say, which was started and did not find what the line names.
+        if matches!(ended, Ended::Exit(code) if CANNOT_START.contains(&code))
+            && let Some(told) = script::carriage_return(self.image)
+        {
+            return Err(io::Error::new(io::ErrorKind::NotFound, told));
+        }
         let took = began.elapsed();
         Ok(Finished {
             ended,

@@ -185,3 +185,34 @@ async fn a_busy_program_file_is_tried_again() {
     let (finished, ()) = tokio::join!(running, release);
     assert_eq!(finished.unwrap().stdout.finish().0, b"ran\n");
 }
+
+#[tokio::test]
+async fn a_script_with_windows_line_endings_names_its_interpreter() {
+    for first in ["#!/bin/sh\r\n", "#!/usr/bin/env sh\r\n"] {
+        let (dir, image) = script("");
+        let path = dir.path().join("program");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::fs::write(&path, format!("{first}echo\r\n")).unwrap();
+        let homes = Homes::new(dir.path());
+        let run = Child::new(&image, &path).run(&homes, LONG).await;
+        let told = run.unwrap_err().to_string();
+        let named = first.trim_start_matches("#!").trim_end_matches('\n');
+        assert!(told.contains(&format!("{named:?}")), "{told}");
+        assert!(told.contains("carriage return"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_in_memory_is_refused_with_the_remedy() {
+    let mut copy = crate::image::Unsealed::create(None).unwrap();
+    std::io::Write::write_all(&mut copy, b"#!/bin/sh\necho\n").unwrap();
+    let image = copy.seal().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let homes = Homes::new(dir.path());
+    let child = Child::new(&image, Path::new("program"));
+    let told = child.run(&homes, LONG).await.unwrap_err().to_string();
+    assert!(
+        told.contains("script") && told.contains("EXEC_MODE"),
+        "{told}"
+    );
+}

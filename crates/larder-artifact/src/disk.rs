@@ -1,20 +1,16 @@
 //! Files: opened without following links, replaced in one step, known again by their inode's state.
 
 use std::{
-    fs::{File, OpenOptions, Permissions, TryLockError},
+    fs::{File, OpenOptions, Permissions},
     io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, io::Errno};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::Error;
-
-/// How long to wait between two tries for a lock. A file lock has no asynchronous wait.
-const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// Opens a regular file for reading. In a shared directory a link may lead anywhere, so none is
 /// followed.
@@ -23,6 +19,10 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         .read(true)
         .custom_flags(no_follow())
         .open(path)?;
+    regular(file)
+}
+
+pub(crate) fn regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
@@ -30,7 +30,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-fn no_follow() -> i32 {
+pub(crate) fn no_follow() -> i32 {
     // O_NONBLOCK: opening a FIFO that somebody put there must not wait for its writer.
     (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
 }
@@ -67,47 +67,6 @@ impl Fingerprint {
             size: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
-/// An exclusive lock between processes, held until dropped.
-#[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
-
-impl Lock {
-    /// The lock file at `path`, made if need be; `None` if another process holds it.
-    pub(crate) fn try_acquire(path: &Path) -> Result<Option<Self>, Error> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(no_follow())
-            .open(path)
-            .map_err(Error::disk("open the lock file", path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(Error::disk("lock", path)(source)),
-        }
-    }
-
-    /// Waits for the lock file at `path` until `deadline`.
-    pub(crate) async fn acquire(path: &Path, deadline: Instant) -> Result<Self, Error> {
-        let began = Instant::now();
-        loop {
-            if let Some(lock) = Self::try_acquire(path)? {
-                return Ok(lock);
-            }
-            if Instant::now() >= deadline {
-                let doing = "get the lock that another process holds while it downloads";
-                return Err(Error::Timeout {
-                    doing,
-                    time: began.elapsed(),
-                });
-            }
-            tokio::time::sleep(LOCK_POLL).await;
         }
     }
 }
@@ -211,6 +170,12 @@ pub(crate) fn remove_leftovers(target: &Path) {
     }
 }
 
+/// Whether there was no room, be it on the device, within a quota or within the longest file allowed.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG))
+}
+
 /// Bytes that an unprivileged process may still write in `dir`.
 pub(crate) fn free_space(dir: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(dir)?;
@@ -219,7 +184,7 @@ pub(crate) fn free_space(dir: &Path) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::{io::Write as _, time::Duration};
 
     use super::*;
 
@@ -302,19 +267,5 @@ mod tests {
                 "tool"
             ]
         );
-    }
-
-    #[tokio::test]
-    async fn a_lock_is_waited_for_and_given_up_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let soon = || Instant::now() + Duration::from_millis(60);
-        let held = Lock::acquire(&path, soon()).await.unwrap();
-        assert!(matches!(
-            Lock::acquire(&path, soon()).await,
-            Err(Error::Timeout { .. })
-        ));
-        drop(held);
-        Lock::acquire(&path, soon()).await.unwrap();
     }
 }

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use url::Url;
 
-use crate::{digest::Mismatch, invalid_metadata::InvalidMetadata};
+use crate::{digest::Mismatch, disk, invalid_metadata::InvalidMetadata};
 
 /// What kind of failure it is, for callers that map it to their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,16 @@ pub enum Error {
         url: Box<Url>,
         /// The transport's error.
         source: reqwest::Error,
+    },
+    /// An answer that ended with its connection, before it was complete.
+    #[error(
+        "{url} broke off after {got} bytes: the connection ended, and the answer has no Content-Length"
+    )]
+    BrokeOff {
+        /// What was asked for.
+        url: Box<Url>,
+        /// The bytes that came.
+        got: u64,
     },
     /// An answer with a status that is neither success nor "not modified".
     #[error("{url} answered {status}")]
@@ -123,7 +133,9 @@ impl Error {
                 status: 403 | 404 | 410,
                 ..
             } => ErrorKind::NotFound,
-            Self::Unreachable { .. } | Self::Status { .. } => ErrorKind::Upstream,
+            Self::Unreachable { .. } | Self::BrokeOff { .. } | Self::Status { .. } => {
+                ErrorKind::Upstream
+            }
             Self::Redirect { .. }
             | Self::Metadata { .. }
             | Self::Content { .. }
@@ -137,14 +149,15 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::BrokeOff { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             _ => false,
         }
     }
 
     /// Whether the last verified binary may stand in: the source is away, or says nothing newer
-    /// than we know. A source that is there and says something wrong is not such a case.
+    /// than we know, or there is no room for what is newer beside it. A source that is there and says
+    /// something wrong is not such a case.
     #[must_use]
     pub fn allows_stale(&self) -> bool {
         match self {
@@ -154,7 +167,8 @@ impl Error {
                     InvalidMetadata::Expired { .. } | InvalidMetadata::RolledBack { .. }
                 )
             }
-            Self::Timeout { .. } => true,
+            Self::Timeout { .. } | Self::DiskFull { .. } => true,
+            Self::Disk { source, .. } => disk::is_full(source),
             other => other.is_retryable(),
         }
     }
@@ -183,6 +197,8 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     fn status(status: u16) -> Error {
@@ -200,6 +216,27 @@ mod tests {
                 "{code}"
             );
             assert_eq!(status(code).kind(), ErrorKind::Upstream);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_stood_in_for_and_a_broken_one_is_not() {
+        let full = Error::DiskFull {
+            dir: "/tmp".into(),
+            size: 2,
+            available: 1,
+        };
+        assert!(full.allows_stale() && !full.is_retryable());
+        for (errno, is_full) in [
+            (Errno::NOSPC, true),
+            (Errno::DQUOT, true),
+            (Errno::FBIG, true),
+            (Errno::IO, false),
+            (Errno::ACCESS, false),
+        ] {
+            let error = Error::disk("create a file in", "/tmp")(errno.into());
+            assert_eq!(error.allows_stale(), is_full, "{errno}");
+            assert_eq!(error.kind(), ErrorKind::Local);
         }
     }
 

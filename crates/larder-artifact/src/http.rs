@@ -4,19 +4,27 @@ use std::{io, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use reqwest::{
-    Client, Response, StatusCode,
-    header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION},
+    Client, Response, StatusCode, Version,
+    header::{
+        ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderValue, IF_NONE_MATCH,
+        LOCATION, TRANSFER_ENCODING,
+    },
     redirect::{Attempt, Policy},
 };
 use url::Url;
 
-use crate::{error::Error, invalid_metadata::InvalidMetadata, metadata};
+use crate::{document, error::Error, invalid_metadata::InvalidMetadata, metadata};
 
 /// For one try at the metadata, answer and all: a few hundred bytes from a CDN. A socket that died
 /// while the environment was frozen shows itself only by silence, so this is also what finding that
 /// out costs.
 const METADATA: Duration = Duration::from_secs(4);
 const REDIRECTS: usize = 3;
+
+/// Names in `Content-Encoding` that leave the body readable: S3 keeps the second of an upload.
+const READABLE: [&str; 4] = ["identity", "aws-chunked", "gzip", "x-gzip"];
+/// How much of another one is shown.
+const SHOWN: usize = 40;
 
 /// What the source said to a conditional request.
 #[derive(Debug)]
@@ -66,10 +74,14 @@ impl Http {
                 return Ok(Fetched::NotModified);
             }
             let etag = response.headers().get(ETAG).cloned();
-            Ok(Fetched::Document {
-                etag,
-                body: bounded(url, success(url, response)?).await?,
-            })
+            let response = success(url, response)?;
+            readable(url, &response)?;
+            let is_open_ended = is_open_ended(&response);
+            let body = bounded(url, response).await?;
+            if is_open_ended && document::is_cut(&body) {
+                return Err(broke_off(url, body.len()));
+            }
+            Ok(Fetched::Document { etag, body })
         };
         attempt.retry(backoff()).when(Error::is_retryable).await
     }
@@ -88,6 +100,7 @@ impl Http {
             .and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(Download {
             url: url.clone(),
+            is_open_ended: is_open_ended(&response),
             response,
             length,
         })
@@ -105,6 +118,8 @@ pub(crate) struct Download {
     response: Response,
     /// `Content-Length`, where the source sent one.
     pub(crate) length: Option<u64>,
+    /// Whether only the end of the connection ends the body, so that one that was cut looks complete.
+    pub(crate) is_open_ended: bool,
 }
 
 impl Download {
@@ -174,6 +189,40 @@ fn success(url: &Url, response: Response) -> Result<Response, Error> {
             url,
             status: status.as_u16(),
         }),
+    }
+}
+
+/// Fails where the body is packed in a way that is not understood.
+fn readable(url: &Url, response: &Response) -> Result<(), Error> {
+    let named = response.headers().get_all(CONTENT_ENCODING);
+    let named = named.iter().filter_map(|value| value.to_str().ok());
+    let named = named.flat_map(|value| value.split(',')).map(str::trim);
+    let mut others = named.filter(|name| {
+        let is_readable = |readable: &&str| readable.eq_ignore_ascii_case(name);
+        !name.is_empty() && !READABLE.iter().any(is_readable)
+    });
+    let Some(other) = others.next() else {
+        return Ok(());
+    };
+    Err(Error::Metadata {
+        url: Box::new(url.clone()),
+        source: InvalidMetadata::Encoding(other.chars().take(SHOWN).collect()),
+    })
+}
+
+/// Whether only the end of the connection ends the body (RFC 9112, 6.3, 8).
+fn is_open_ended(response: &Response) -> bool {
+    let headers = response.headers();
+    response.version() <= Version::HTTP_11
+        && !headers.contains_key(CONTENT_LENGTH)
+        && !headers.contains_key(TRANSFER_ENCODING)
+}
+
+/// A body that ended before it was complete, and did not say so.
+fn broke_off(url: &Url, got: usize) -> Error {
+    Error::BrokeOff {
+        url: Box::new(url.clone()),
+        got: u64::try_from(got).unwrap_or(u64::MAX),
     }
 }
 

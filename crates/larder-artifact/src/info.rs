@@ -19,6 +19,7 @@ const MAX_BYTES: u64 = 256 * 1024;
 /// The file's content. The first five keys are the format that other readers know; they stay as
 /// they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Fields")]
 pub struct CacheInfo {
     /// The release's version.
     pub version: String,
@@ -34,12 +35,42 @@ pub struct CacheInfo {
     pub cache_date: String,
     /// When the source last said that this is the newest, seconds since 1970. Without it,
     /// `cached_at` counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<f64>,
     /// The signed text and its signature, so that another process can verify them without the
     /// source.
     #[serde(flatten)]
     pub(crate) proof: Option<Proof>,
+}
+
+/// The same as it is read. No `flatten`, which reads the fields of other programs through, and fails
+/// where it cannot.
+#[derive(Deserialize)]
+struct Fields {
+    version: String,
+    sha256: String,
+    #[serde(rename = "binarySize")]
+    binary_size: u64,
+    cached_at: f64,
+    cache_date: String,
+    confirmed_at: Option<f64>,
+    signed: Option<String>,
+    sig: Option<String>,
+}
+
+impl From<Fields> for CacheInfo {
+    fn from(fields: Fields) -> Self {
+        let proof = fields.signed.zip(fields.sig);
+        Self {
+            version: fields.version,
+            sha256: fields.sha256,
+            binary_size: fields.binary_size,
+            cached_at: fields.cached_at,
+            cache_date: fields.cache_date,
+            confirmed_at: fields.confirmed_at,
+            proof: proof.map(|(signed, sig)| Proof { signed, sig }),
+        }
+    }
 }
 
 impl CacheInfo {
@@ -164,6 +195,16 @@ mod tests {
         old["cache_date"] = "2025-08-31T20:08:14.123456".into();
         old["note"] = "from another writer".into();
         CacheInfo::parse(old.to_string().as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn keys_of_other_programs_may_hold_anything() {
+        let info = seed_example().to_string();
+        let nested = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for value in [r#""cut \ud83d""#, "1e999", nested.as_str()] {
+            let more = info.replacen('{', &format!("{{\"note\":{value},"), 1);
+            CacheInfo::parse(more.as_bytes()).unwrap();
+        }
     }
 
     #[test]

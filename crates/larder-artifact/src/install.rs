@@ -179,6 +179,10 @@ async fn fetch(
     };
     let mut verifying = Verifying::new(copies, release.size, release.sha256);
     let failed = |error| write_error(error, release, placement);
+    let broke_off = |count| Error::BrokeOff {
+        url: Box::new(release.url.clone()),
+        got: count,
+    };
     let (verifying, count) = match release.compression {
         Compression::None => {
             let count = download.copy_to(&mut verifying).await?.map_err(failed)?;
@@ -187,10 +191,21 @@ async fn fetch(
         Compression::Gzip => {
             let mut unpacking = GzDecoder::new(verifying);
             let count = download.copy_to(&mut unpacking).await?.map_err(failed)?;
-            (unpacking.finish().map_err(failed)?, count)
+            let is_cut = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+            let unpacked = unpacking.finish().map_err(|error| match error {
+                error if download.is_open_ended && is_cut(&error) => broke_off(count),
+                error => failed(error),
+            });
+            (unpacked?, count)
         }
     };
-    Ok((verifying.finish().map_err(content)?, count))
+    let verified = verifying.finish().map_err(|mismatch| match mismatch {
+        Mismatch::Size { expected, got } if download.is_open_ended && got < expected => {
+            broke_off(count)
+        }
+        mismatch => content(mismatch),
+    });
+    Ok((verified?, count))
 }
 
 /// Tells what a failed write means: the wrong bytes, a full disk, a broken stream, or a broken
@@ -208,7 +223,7 @@ fn write_error(error: io::Error, release: &Release, placement: &Placement) -> Er
     }
     let dir = disk::dir_of(&placement.file);
     match Errno::from_io_error(&error) {
-        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
+        _ if disk::is_full(&error) => {
             let available = disk::free_space(dir).unwrap_or_default();
             Error::DiskFull {
                 dir: dir.to_owned(),

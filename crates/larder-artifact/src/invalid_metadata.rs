@@ -1,6 +1,6 @@
 //! Why metadata cannot be used, in words for whoever published it.
 
-use std::fmt;
+use std::{fmt, io};
 
 use jiff::Timestamp;
 
@@ -16,6 +16,14 @@ pub enum InvalidMetadata {
     /// Not the JSON that it should be.
     #[error("it is not the JSON that it should be")]
     Syntax(#[from] serde_json::Error),
+    /// A gzip file that does not unpack.
+    #[error("it is a gzip file that does not unpack; publish it again")]
+    Packed(#[source] io::Error),
+    /// Packed in another way than with gzip.
+    #[error(
+        "it was sent with `Content-Encoding: {0}`, which is not understood; publish it as it is, or as gzip"
+    )]
+    Encoding(String),
     /// A field that is missing or has a value it cannot have.
     #[error("its field `{field}` {problem}")]
     Field {

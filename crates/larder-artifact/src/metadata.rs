@@ -1,14 +1,13 @@
 //! metadata.json: what the newest release is, where it lies and how to know it. Pure: bytes in, a
 //! [`Release`] out.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
     digest::Sha256,
+    document::{Build, Document, Fields, is_same_platform},
     invalid_metadata::{InvalidMetadata, field},
     trust::{Proof, Trust},
 };
@@ -78,31 +77,6 @@ pub struct Expected<'a> {
     pub trust: &'a Trust,
 }
 
-/// The document as it is published. Unknown fields are for other readers.
-#[derive(Deserialize)]
-struct Document {
-    version: Option<String>,
-    /// Builds for several machines, by `target_platform`; without it the build stands at the top
-    /// level.
-    platforms: Option<BTreeMap<String, Build>>,
-    #[serde(flatten)]
-    build: Build,
-}
-
-#[derive(Deserialize)]
-struct Build {
-    #[serde(rename = "downloadUrl")]
-    download_url: Option<String>,
-    sha256: Option<String>,
-    #[serde(rename = "binarySize")]
-    binary_size: Option<u64>,
-    target_platform: Option<String>,
-    #[serde(default)]
-    compression: Compression,
-    signed: Option<String>,
-    sig: Option<String>,
-}
-
 /// The text under the signature.
 #[derive(Deserialize)]
 pub(crate) struct SignedText {
@@ -122,18 +96,16 @@ impl Release {
     /// Reads metadata and checks all that does not change with time. Whether it has expired or was
     /// rolled back is checked when it is used.
     pub fn parse(json: &[u8], expected: &Expected<'_>) -> Result<Self, InvalidMetadata> {
-        if json.len() > MAX_BYTES {
-            return Err(InvalidMetadata::TooLong { max: MAX_BYTES });
-        }
-        let document: Document = serde_json::from_slice(json)?;
-        let version = document
-            .version
+        let document = Document::open(json)?;
+        let fields = document.fields()?;
+        let version = fields
+            .version()?
             .filter(|version| is_version(version))
             .ok_or_else(|| {
                 let problem = "is missing, or is not up to 128 letters, digits and ._+-";
                 field("version", problem)
             })?;
-        let build = select(document.platforms, document.build, expected.platform)?;
+        let build = select(&fields, expected.platform)?;
         let sha256 = build.sha256.as_deref().unwrap_or_default();
         let sha256: Sha256 = sha256
             .parse()
@@ -251,7 +223,8 @@ impl Build {
 
 impl SignedText {
     pub(crate) fn parse(proof: &Proof) -> Result<Self, InvalidMetadata> {
-        let text: Self = serde_json::from_str(&proof.signed)?;
+        let text: Self = serde_json::from_str(&proof.signed)
+            .map_err(|error| field("signed", format!("is not the text that is signed: {error}")))?;
         if text.schema == SCHEMA {
             Ok(text)
         } else {
@@ -283,41 +256,26 @@ impl SignedText {
     }
 }
 
-/// The build for `platform`: out of the map if there is one, else the one at the top level if it
-/// fits.
-fn select(
-    platforms: Option<BTreeMap<String, Build>>,
-    top_level: Build,
-    platform: &str,
-) -> Result<Build, InvalidMetadata> {
-    let fits = |named: &str| same_platform(named, platform);
+/// Reads the build for `platform`, and no other: out of the map if there is one, else the one at the
+/// top level if it fits.
+fn select(fields: &Fields<'_>, platform: &str) -> Result<Build, InvalidMetadata> {
     let elsewhere = |offered: String| InvalidMetadata::Platform {
         offered,
         machine: platform.to_owned(),
     };
-    if let Some(builds) = platforms {
-        let offered = builds.keys().cloned().collect::<Vec<_>>().join(", ");
-        return builds
-            .into_iter()
-            .find(|(key, _)| fits(key))
-            .map(|(_, build)| build)
-            .ok_or_else(|| elsewhere(offered));
+    if let Some(builds) = fields.platforms()? {
+        let mut fitting = builds.iter();
+        let Some((named, build)) = fitting.find(|(named, _)| is_same_platform(named, platform))
+        else {
+            let offered: Vec<_> = builds.into_keys().collect();
+            return Err(elsewhere(offered.join(", ")));
+        };
+        return Fields::of_platform(named, build)?.build();
     }
-    match top_level.target_platform {
-        Some(ref named) if !fits(named) => Err(elsewhere(named.clone())),
-        _ => Ok(top_level),
+    match fields.target_platform()? {
+        Some(named) if !is_same_platform(&named, platform) => Err(elsewhere(named)),
+        _ => fields.build(),
     }
-}
-
-/// `linux-arm64` and `linux-amd64` are how other ecosystems spell the same machines.
-fn same_platform(named: &str, platform: &str) -> bool {
-    let named = named.to_ascii_lowercase();
-    let spelled = match named.rsplit_once('-') {
-        Some((os, "arm64")) => format!("{os}-aarch64"),
-        Some((os, "amd64" | "x64")) => format!("{os}-x86_64"),
-        _ => named,
-    };
-    spelled == platform
 }
 
 /// A download has to be on the origin that its metadata came from: nothing else was configured, so

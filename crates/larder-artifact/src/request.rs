@@ -10,13 +10,14 @@ use jiff::Timestamp;
 use crate::{
     decide::{Reason, compare},
     digest::Sha256,
-    disk::{self, Fingerprint, Lock},
+    disk::{self, Fingerprint},
     error::Error,
     http::Fetched,
     image::Image,
     info::{CacheInfo, OnDisk},
     install::{self, Placement, Verified},
     invalid_metadata::InvalidMetadata,
+    lock::Lock,
     metadata::{Expected, Release, SignedText},
     store::{Artifact, Artifacts, Cache, Ensured, Slot},
 };

@@ -17,7 +17,7 @@ use crate::{
     answer::{Failure, Outcome, Run},
     event::MonitorName,
     finding::{Circumstances, Finding},
-    output::find_result,
+    output::result_of,
     redact::Redactor,
 };
 
@@ -136,10 +136,7 @@ async fn try_run(
             (None, Some(stale_warning(cause, confirmed.as_secs())))
         }
     };
-    let result = find_result(&stdout, lost == 0);
-    if result.is_none() {
-        tracing::warn!(monitor = name.as_str(), "The monitor printed no result");
-    }
+    let result = result_of(name.as_str(), &stdout, lost == 0);
     Ok(Run {
         monitor: name.as_str().to_owned(),
         cache: ensured.cache.as_str(),

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         "last line" => {
             say("{\"status\":\"starting\"}\nnot JSON\n{\"status\":\"operational\"}\ndone\n");
         }
+        "say" => say(&variable("SAY")),
         "flood" => {
             let line = "x".repeat(1023) + "\n";
             (0..250_000).for_each(|_| say(&line));

@@ -31,6 +31,8 @@ pub enum Kind {
     Redirect(String),
     /// These bytes instead, with a status of 200.
     Body(Vec<u8>),
+    /// These bytes instead, as what this `Content-Encoding` names.
+    Encoded(&'static str, Vec<u8>),
     /// The connection breaks after this many bytes of the body.
     CutAt(usize),
     /// Nothing more comes after this many bytes of the body, and the connection stays.
@@ -110,6 +112,11 @@ impl Kind {
                 *response.body_mut() = Body::empty();
             }
             Self::Body(bytes) => *response.body_mut() = Body::from(bytes),
+            Self::Encoded(encoding, bytes) => {
+                let (headers, encoding) = (response.headers_mut(), encoding.parse().ok());
+                headers.extend(encoding.map(|name| (header::CONTENT_ENCODING, name)));
+                *response.body_mut() = Body::from(bytes);
+            }
             Self::CutAt(at) => {
                 announced(&mut response);
                 let pieces = [
