@@ -1,5 +1,6 @@
 //! `larder-publish` as a pipeline runs it: against S3, CloudFront with an edge that obeys it, and an Invoke API.
 
+mod foreign_metadata;
 mod monitor;
 mod templates;
 

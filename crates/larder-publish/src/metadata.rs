@@ -7,11 +7,19 @@ use std::collections::BTreeMap;
 
 use cdn::release::Release;
 use jiff::Timestamp;
-use larder_artifact::Compression;
+use larder_artifact::{
+    Compression, InvalidMetadata,
+    document::{self, Fields},
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::sign::{SignError, Signer};
+pub use larder_artifact::document::Origin;
+
+use crate::{
+    binary::Platform,
+    sign::{SignError, Signer},
+};
 
 /// No metadata is longer: nobody would read it.
 pub const MAX_METADATA: usize = 64 * 1024;
@@ -60,18 +68,6 @@ pub struct Document<'a> {
     pub binary_type: &'a str,
     /// What else is known of where it comes from.
     pub origin: Origin,
-}
-
-/// Where a release comes from, as far as that is known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Origin {
-    /// When it was built; when it was published, where that is not known.
-    pub build_time: Option<String>,
-    /// The commit, 40 hexadecimal digits.
-    pub git_commit: Option<String>,
-    /// The number of the pipeline's run.
-    pub build_number: Option<String>,
 }
 
 impl Document<'_> {
@@ -160,6 +156,8 @@ pub struct Published {
     pub version: String,
     /// The builds, by platform.
     pub builds: BTreeMap<String, Offered>,
+    /// Builds that only their readers understand, by platform; with what was signed, if that is understood.
+    pub others: BTreeMap<String, Option<Signed>>,
     /// The build of the plain fields.
     pub plain: Option<String>,
     /// Where it came from.
@@ -195,52 +193,56 @@ pub struct Signed {
 }
 
 #[derive(Deserialize)]
-struct Read {
-    version: String,
-    platforms: Option<BTreeMap<String, Fields>>,
-    #[serde(flatten)]
-    plain: Fields,
-    #[serde(flatten)]
-    origin: Origin,
-}
-
-#[derive(Deserialize)]
-struct Fields {
-    target_platform: Option<String>,
-    sha256: String,
-    #[serde(rename = "binarySize")]
-    size: u64,
-    #[serde(default)]
-    compression: Compression,
-    #[serde(rename = "downloadUrl")]
-    url: String,
-    signed: Option<String>,
-    sig: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct SignedText {
     epoch: u64,
     expires_at: Timestamp,
 }
 
 impl Published {
-    /// Reads metadata. Where it is none, what it was published for is not known.
-    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        let read: Read = serde_json::from_slice(bytes)?;
-        let plain = read.plain.target_platform.clone();
-        let builds = match read.platforms {
-            Some(platforms) => platforms,
-            None => BTreeMap::from([(plain.clone().unwrap_or_default(), read.plain)]),
+    /// Reads metadata as its readers do: of a build for another platform than those that are published
+    /// from here nothing is expected, and of fields that no reader needs neither. Where it is none, what it
+    /// was published for is not known.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidMetadata> {
+        let opened = document::Document::open(bytes)?;
+        let fields = opened.fields()?;
+        let version = needed("version", fields.version()?)?;
+        let mut published = Self {
+            version,
+            plain: fields.target_platform()?,
+            origin: fields.origin(),
+            ..Self::default()
         };
-        let builds = builds.into_iter();
-        let builds = builds.map(|(platform, fields)| Ok((platform, fields.offered()?)));
-        Ok(Self {
-            version: read.version,
-            builds: builds.collect::<Result<_, serde_json::Error>>()?,
-            plain,
-            origin: read.origin,
-        })
+        let Some(platforms) = fields.platforms()? else {
+            let platform = published.plain.clone().unwrap_or_default();
+            published.add(platform, Ok(fields))?;
+            return Ok(published);
+        };
+        for (platform, build) in platforms {
+            let fields = Fields::of_platform(&platform, build);
+            published.add(platform, fields)?;
+        }
+        Ok(published)
+    }
+
+    fn add(
+        &mut self,
+        platform: String,
+        fields: Result<Fields<'_>, InvalidMetadata>,
+    ) -> Result<(), InvalidMetadata> {
+        let (offered, signed) = match fields {
+            Ok(fields) => (Offered::read(&fields), Signed::read(&fields)),
+            Err(error) => (Err(error), Ok(None)),
+        };
+        match offered {
+            Ok(offered) => {
+                self.builds.insert(platform, offered);
+            }
+            Err(error) if is_ours(&platform) => return Err(error),
+            Err(_) => {
+                self.others.insert(platform, signed.ok().flatten());
+            }
+        }
+        Ok(())
     }
 
     /// The highest epoch that was signed.
@@ -274,7 +276,7 @@ impl Published {
         let builds = || std::iter::once(document.plain).chain(document.others);
         self.version == document.version
             && self.plain.as_deref() == Some(document.plain.platform.as_str())
-            && self.builds.len() == builds().count()
+            && self.builds.len() + self.others.len() == builds().count()
             && builds().all(|build| {
                 self.builds.get(&build.platform).is_some_and(|offered| {
                     offered.sha256 == build.sha256
@@ -286,30 +288,64 @@ impl Published {
     }
 
     fn signed(&self) -> impl Iterator<Item = &Signed> {
-        self.builds
-            .values()
-            .filter_map(|build| build.signed.as_ref())
+        let builds = self.builds.values().map(|build| &build.signed);
+        builds.chain(self.others.values()).flatten()
     }
 }
 
-impl Fields {
-    fn offered(self) -> Result<Offered, serde_json::Error> {
-        let signed = self.signed.zip(self.sig).map(|(text, signature)| {
-            let SignedText { epoch, expires_at } = serde_json::from_str(&text)?;
-            Ok::<_, serde_json::Error>(Signed {
-                text,
-                signature,
-                epoch,
-                expires: expires_at,
-            })
-        });
-        Ok(Offered {
-            sha256: self.sha256,
-            size: self.size,
-            compression: self.compression,
-            url: self.url,
-            signed: signed.transpose()?,
+/// Whether builds for a platform are published from here; one that is not named is for such a one.
+fn is_ours(platform: &str) -> bool {
+    platform.is_empty() || platform.parse::<Platform>().is_ok()
+}
+
+fn needed<T>(field: &'static str, value: Option<T>) -> Result<T, InvalidMetadata> {
+    value.ok_or_else(|| InvalidMetadata::Field {
+        field,
+        problem: "is missing".to_owned(),
+    })
+}
+
+impl Offered {
+    fn read(fields: &Fields<'_>) -> Result<Self, InvalidMetadata> {
+        let build = fields.build()?;
+        Ok(Self {
+            sha256: needed("sha256", build.sha256)?,
+            size: needed("binarySize", build.binary_size)?,
+            compression: build.compression,
+            url: needed("downloadUrl", build.download_url)?,
+            signed: Signed::of(build.signed, build.sig)?,
         })
+    }
+}
+
+impl Signed {
+    /// What was signed of a build that is not understood otherwise.
+    fn read(fields: &Fields<'_>) -> Result<Option<Self>, InvalidMetadata> {
+        let (text, signature) = fields.signature()?;
+        Self::of(text, signature)
+    }
+
+    fn of(
+        text: Option<String>,
+        signature: Option<String>,
+    ) -> Result<Option<Self>, InvalidMetadata> {
+        let Some((text, signature)) = text.zip(signature) else {
+            return Ok(None);
+        };
+        let read = serde_json::from_str::<SignedText>(&text);
+        let SignedText { epoch, expires_at } = read.map_err(|error| InvalidMetadata::Field {
+            field: "signed",
+            problem: format!(
+                "has no epoch and expiry that can be read, at column {}",
+                error.column()
+            ),
+        })?;
+        Ok(Some(Self {
+            text,
+            signature,
+            epoch,
+            expires: expires_at,
+        }))
     }
 }
 

@@ -133,3 +133,95 @@ fn what_others_published_is_read_as_far_as_it_goes() {
         assert!(Published::parse(none.as_bytes()).is_err(), "{none}");
     }
 }
+
+#[test]
+fn fields_and_builds_of_others_may_hold_anything() {
+    let (plain, others) = (build("linux-x86_64"), [build("linux-aarch64")]);
+    let document = document(&plain, &others);
+    let json = document.to_json(None).unwrap().to_string();
+    let nested = format!("{}{}", "[".repeat(130), "]".repeat(130));
+    for value in ["17", r#""fix \ud83d""#, "1e999", "null", nested.as_str()] {
+        for field in ["buildNumber", "notes", r"cut \ud83d", "gitCommit"] {
+            let json = json.replace(r#""gitCommit":"da23b42","#, "");
+            let json = json.replacen('{', &format!("{{\"{field}\":{value},"), 1);
+            let published = Published::parse(json.as_bytes()).unwrap();
+            assert!(published.offers(&document), "{json}");
+        }
+    }
+    let json = json.replacen('{', r#"{"buildNumber":17,"#, 1);
+    let published = Published::parse(json.as_bytes()).unwrap();
+    assert_eq!(published.origin.build_number.as_deref(), Some("17"));
+    let marked = format!("\u{feff}{json}");
+    assert!(
+        Published::parse(marked.as_bytes())
+            .unwrap()
+            .offers(&document)
+    );
+}
+
+#[test]
+fn only_builds_of_its_own_platforms_have_to_be_readable() {
+    let signer = Signer::generate().unwrap();
+    let (plain, others) = (build("linux-x86_64"), [build("linux-aarch64")]);
+    let both = document(&plain, &others);
+    let mut json = both.to_json(Some(&signer)).unwrap();
+    let mut theirs = json["platforms"]["linux-x86_64"].clone();
+    theirs["compression"] = "zip".into();
+    json["platforms"]["windows-x86_64"] = theirs;
+    json["platforms"]["darwin-arm64"] = Value::Null;
+    let published = Published::parse(json.to_string().as_bytes()).unwrap();
+    assert_eq!((published.builds.len(), published.others.len()), (2, 2));
+    assert_eq!(published.epoch(), Some(7));
+    assert!(!published.offers(&both), "there is more than that");
+    for alone in [
+        json!({ "binarySize": 3 }),
+        json!({ "compression": "zip" }),
+        Value::Null,
+    ] {
+        json["platforms"]["linux-arm64"] = alone;
+        let error = Published::parse(json.to_string().as_bytes()).unwrap_err();
+        assert!(matches!(error, InvalidMetadata::Field { .. }), "{error}");
+    }
+
+    let mut only = both.to_json(None).unwrap();
+    for (field, _) in json["platforms"]["linux-x86_64"].as_object().unwrap() {
+        only.as_object_mut().unwrap().remove(field);
+    }
+    let only = Published::parse(only.to_string().as_bytes()).unwrap();
+    assert_eq!(
+        only.builds.len(),
+        2,
+        "the map is enough, as for its readers"
+    );
+}
+
+#[test]
+fn a_refusal_names_the_field() {
+    let plain = build("linux-x86_64");
+    let json = document(&plain, &[]).to_json(Some(&Signer::generate().unwrap()));
+    let json = json.unwrap();
+    for (field, value, said) in [
+        ("version", json!(17), "is 17, not a text"),
+        ("version", Value::Null, "is missing"),
+        (
+            "binarySize",
+            json!("thirty"),
+            "is \"thirty\", not a whole number of bytes",
+        ),
+        ("sha256", json!({}), "is an object, not a text"),
+        ("downloadUrl", Value::Null, "is missing"),
+        (
+            "compression",
+            json!("zstd"),
+            "is \"zstd\", not `none` or `gzip`",
+        ),
+        ("signed", json!("{}"), "has no epoch"),
+        ("platforms", json!(5), "is 5, not an object"),
+    ] {
+        let mut json = json.clone();
+        json[field] = value;
+        let error = Published::parse(json.to_string().as_bytes()).unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains(&format!("`{field}` {said}")), "{told}");
+    }
+}

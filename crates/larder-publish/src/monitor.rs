@@ -6,6 +6,7 @@ mod objects;
 use anyhow::Context as _;
 use cdn::{Item, Known, release::Release};
 use jiff::{SignedDuration, Timestamp};
+use larder_artifact::InvalidMetadata;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -30,6 +31,8 @@ struct Before {
     held: Option<Held>,
     /// None where there is none, or where it cannot be read.
     published: Option<Published>,
+    /// Why it cannot be read.
+    problem: Option<InvalidMetadata>,
 }
 
 /// What becomes of the metadata.
@@ -196,11 +199,9 @@ fn next(
 ) -> anyhow::Result<Next> {
     let given = arguments.epoch;
     let Some(published) = &before.published else {
-        anyhow::ensure!(
-            before.held.is_none() || given.is_some(),
-            "{} is there and cannot be read, so which epoch was published is not known: give --epoch to replace it",
-            document.release.metadata()
-        );
+        if let (Some(problem), None) = (&before.problem, given) {
+            return Err(unreadable(&document.release, problem));
+        }
         return Ok(Next::Write(given.unwrap_or(now)));
     };
     let highest = published.epoch();
@@ -248,27 +249,36 @@ fn next(
     Ok(Next::Write(given.or(highest).unwrap_or(now)))
 }
 
+/// Says why it is not known which epoch was published.
+fn unreadable(release: &Release<'_>, problem: &InvalidMetadata) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{} is there and cannot be read, so which epoch was published is not known: {}; give --epoch to replace it",
+        release.metadata(),
+        larder_artifact::chain(problem)
+    )
+}
+
 async fn before(release: &Release<'_>, session: &Session) -> anyhow::Result<Before> {
     let key = release.metadata();
     let step = session.progress.step("what is published now");
     let held = session.store.get(&key, MAX_METADATA).await?;
     let parsed = held.as_ref().map(|held| Published::parse(&held.bytes));
-    let published = match parsed {
-        Some(Ok(published)) => {
-            step.done(&published.version);
-            Some(published)
+    let (published, problem) = match parsed.transpose() {
+        Ok(published) => {
+            let version = published.as_ref().map_or("nothing", |found| &found.version);
+            step.done(version);
+            (published, None)
         }
-        Some(Err(error)) => {
-            // serde_json's own words may quote what it read.
-            step.done(&format!("{key} cannot be read, at line {}", error.line()));
-            None
-        }
-        None => {
-            step.done("nothing");
-            None
+        Err(problem) => {
+            step.done(&format!("{key} cannot be read"));
+            (None, Some(problem))
         }
     };
-    Ok(Before { held, published })
+    Ok(Before {
+        held,
+        published,
+        problem,
+    })
 }
 
 /// Where the objects go: each build's own version, then the newest for whoever knows of no versions.

@@ -69,6 +69,7 @@ fn document<'a>(version: &'a str, plain: &'a Build, good_for: SignedDuration) ->
 fn published(document: &Document<'_>, signer: Option<&Signer>) -> Before {
     let bytes = document.to_json(signer).unwrap().to_string().into_bytes();
     Before {
+        problem: None,
         published: Some(Published::parse(&bytes).unwrap()),
         held: Some(Held {
             bytes,
@@ -142,16 +143,20 @@ fn no_epoch_goes_back_and_no_signature_is_taken_away() {
 fn metadata_that_cannot_be_read_is_replaced_only_with_an_epoch() {
     let build = build();
     let new = document("1.0", &build, DAY);
-    let garbage = Before {
+    let unreadable = |bytes: &[u8]| Before {
         held: Some(Held {
-            bytes: b"<html>".to_vec(),
+            bytes: bytes.to_vec(),
             etag: String::new(),
         }),
         published: None,
+        problem: Published::parse(bytes).err(),
     };
+    let garbage = unreadable(b"<html>");
+    let wrong = unreadable(br#"{"version":"1.0","sha256":17}"#);
     let nothing = Before {
         held: None,
         published: None,
+        problem: None,
     };
     let of = |before, more: &[&str]| next(&arguments(more), (before, &new), None, NOW);
     assert_eq!(of(&nothing, &[]).unwrap(), Next::Write(NOW));
@@ -161,6 +166,8 @@ fn metadata_that_cannot_be_read_is_replaced_only_with_an_epoch() {
             .to_string()
             .contains("give --epoch")
     );
+    let told = of(&wrong, &[]).unwrap_err().to_string();
+    assert!(told.contains("its field `sha256` is 17"), "{told}");
     assert_eq!(of(&garbage, &["--epoch", "3"]).unwrap(), Next::Write(3));
 }
 

@@ -8,21 +8,21 @@ use crate::world::{program, run_slack};
 
 const V1: &str = "binaries/slack-monitor/watchy-slack-monitor-1.0";
 const LATEST: &str = "binaries/slack-monitor/watchy-slack-monitor-latest";
-const METADATA: &str = "binaries/slack-monitor/metadata.json";
+pub(super) const METADATA: &str = "binaries/slack-monitor/metadata.json";
 const PATHS: [&str; 2] = [
     "/binaries/slack-monitor/metadata.json",
     "/binaries/slack-monitor/watchy-slack-monitor-latest",
 ];
 
 /// The monitor of these tests, told from others by what is behind its end.
-fn binary(marker: &str) -> Vec<u8> {
+pub(super) fn binary(marker: &str) -> Vec<u8> {
     let mut binary = std::fs::read(program("misbehaving-monitor")).unwrap();
     binary.extend_from_slice(marker.as_bytes());
     binary
 }
 
 impl Desk {
-    async fn with_monitor() -> Self {
+    pub(super) async fn with_monitor() -> Self {
         let desk = Self::new().await;
         desk.write("slack", binary("--------"));
         let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
@@ -30,7 +30,7 @@ impl Desk {
         desk
     }
 
-    async fn monitor(&self, version: &str, more: &[&str]) -> Ran {
+    pub(super) async fn monitor(&self, version: &str, more: &[&str]) -> Ran {
         self.monitor_with(version, more, &[]).await
     }
 
