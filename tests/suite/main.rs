@@ -34,6 +34,8 @@ mod demo;
 #[cfg(test)]
 mod ec2;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod findings;
 #[cfg(test)]
 mod first_creation;

@@ -26,7 +26,7 @@ use lambda_runtime::{Error as BoxError, LambdaInvocation};
 use tokio::sync::watch;
 use tower::Service;
 
-use crate::deadline::Deadline;
+use crate::{deadline::Deadline, payload};
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -217,10 +217,12 @@ where
         self.sender.poll_ready(cx)
     }
 
-    fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
+    fn call(&mut self, mut invocation: LambdaInvocation) -> Self::Future {
+        let event = payload::withhold(&mut invocation);
         let request_id = invocation.context.request_id.clone();
         let deadline = Deadline::from_epoch_millis(invocation.context.deadline, SystemTime::now());
         let (sent, after) = (self.sender.call(invocation), self.after.clone());
+        let sent = payload::with(event, sent);
         Box::pin(LATER.scope(RefCell::default(), async move {
             sent.await?;
             drop(LATER.with(RefCell::take));

@@ -12,6 +12,7 @@ pub mod event;
 mod http;
 mod logs;
 mod metrics;
+mod payload;
 mod run;
 mod settings;
 

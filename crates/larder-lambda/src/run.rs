@@ -19,7 +19,6 @@ use lambda_runtime_api_client::{PooledClient, body::Body, build_request};
 use larder::Cache;
 use metrique_writer::Entry;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::layer::layer_fn;
 
@@ -30,6 +29,7 @@ use crate::{
     error::{Error, ErrorKind},
     logs,
     metrics::{Metrics, PendingDocuments},
+    payload,
     settings::environment,
 };
 
@@ -82,9 +82,16 @@ pub struct Invocation {
     pub cold_start: bool,
     after: AfterResponse,
     documents: PendingDocuments,
+    failed: Arc<AtomicBool>,
 }
 
 impl Invocation {
+    /// Counts the invocation as an error in the metric `Error`, although it has an answer: an HTTP client gets a status of 500 or
+    /// more in place of a Lambda error.
+    pub fn count_error(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
     /// Leaves `work` for after the response, in the time that is then left of this invocation. What
     /// does not finish in it is dropped with a warning, so it must be something that another
     /// invocation can make good.
@@ -208,7 +215,7 @@ impl<F: Function> Serving<F> {
         })
     }
 
-    async fn invoke(&self, event: Box<RawValue>, context: &Context) -> Result<F::Answer, Error> {
+    async fn invoke(&self, event: &[u8], context: &Context) -> Result<F::Answer, Error> {
         let cold_start = !self.warm.swap(true, Ordering::Relaxed);
         let mut recording = self.metrics.start::<F::Metrics>(cold_start);
         let invocation = Invocation {
@@ -217,9 +224,10 @@ impl<F: Function> Serving<F> {
             cold_start,
             after: self.after.clone(),
             documents: PendingDocuments::default(),
+            failed: Arc::default(),
         };
-        let outcome = self.handle(&event, &invocation, &mut recording.own).await;
-        recording.done(outcome.is_ok());
+        let outcome = self.handle(event, &invocation, &mut recording.own).await;
+        recording.done(outcome.is_ok() && !invocation.failed.load(Ordering::Relaxed));
         if let Err(error) = &outcome {
             tracing::error!(error.kind = %error.kind(), %error, "The invocation failed");
         }
@@ -238,16 +246,11 @@ impl<F: Function> Serving<F> {
 
     async fn handle(
         &self,
-        event: &RawValue,
+        event: &[u8],
         invocation: &Invocation,
         metrics: &mut F::Metrics,
     ) -> Result<F::Answer, Error> {
-        let event = serde_json::from_str(event.get()).map_err(|error| {
-            Error::new(
-                ErrorKind::BadRequest,
-                anyhow::Error::new(error).context("invalid event"),
-            )
-        })?;
+        let event = payload::parse(event)?;
         let time = invocation.deadline.time_to_work();
         // Of a type that says nothing of what is in it: with several of AWS's clients inside it is too deep for the compiler.
         let handling = self.function.handle(event, invocation, metrics).boxed();
@@ -312,9 +315,9 @@ async fn serve<F: Function>(serving: Arc<Serving<F>>) -> Result<(), BoxError> {
     let handler = {
         let serving = Arc::clone(&serving);
         service_fn(
-            move |LambdaEvent { payload, context }: LambdaEvent<Box<RawValue>>| {
+            move |LambdaEvent { payload: (), context }: LambdaEvent<()>| {
                 let serving = Arc::clone(&serving);
-                async move { serving.invoke(payload, &context).await }
+                async move { serving.invoke(&payload::take(), &context).await }
             },
         )
     };
