@@ -14,7 +14,7 @@ const ALIKE: f64 = 0.6;
 /// How alike they have to be for one to be taken for the other, where somebody typed it.
 const THE_SAME: f64 = 0.85;
 /// The most lines of a map.
-const MOST: usize = 10_000;
+const MAX_LINES: u64 = 10_000;
 
 /// What somebody asks for, or an exchange's symbol: `^[A-Z0-9.^=-]{1,15}$`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -115,25 +115,37 @@ impl Tickers {
         Self::parse(BUNDLED, unmapped)
     }
 
-    /// Reads a map: a head, then lines of `ticker,symbol`, with a name for people behind them, if one likes.
+    /// Reads a map, which is CSV (RFC 4180): a head, then records of a ticker, a symbol and, if one likes, a name for people.
     pub fn parse(text: &str, unmapped: bool) -> Result<Self, String> {
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(text.as_bytes());
+        let head = reader.headers().map_err(|error| error.to_string())?.clone();
         let mut symbols = BTreeMap::new();
-        let lines = (1..).zip(text.lines().take(MOST + 1)).skip(1);
-        for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
-            if number > MOST {
-                return Err(format!("it has more than {MOST} lines"));
+        for record in reader.into_records() {
+            let record = record.map_err(|error| error.to_string())?;
+            if record.iter().all(str::is_empty) {
+                continue;
             }
-            let mut fields = line.split(',').map(str::trim);
-            let mut next = |what: &str| {
-                let field = fields
-                    .next()
-                    .ok_or_else(|| format!("line {number} has no {what}"))?;
-                let ticker: Result<Ticker, _> = field.parse();
-                ticker.map_err(|error| format!("line {number}: {error}"))
+            let line = line_of(&record, text);
+            if line > MAX_LINES {
+                return Err(format!("it has more than {MAX_LINES} lines"));
+            }
+            if record.iter().any(|field| field.contains('\n')) {
+                return Err(format!(
+                    "line {line}: a field runs over the end of the line: is a closing quote missing?"
+                ));
+            }
+            let field = |index: usize, usual: &str| {
+                let name = shown(head.get(index).unwrap_or(usual));
+                let missing = || format!("line {line} has no field `{name}`");
+                let ticker: Result<Ticker, _> = record.get(index).ok_or_else(missing)?.parse();
+                ticker.map_err(|error| format!("line {line}, field `{name}`: {error}"))
             };
-            let (ticker, symbol) = (next("ticker")?, next("symbol")?);
+            let (ticker, symbol) = (field(0, "Symbol")?, field(1, "Ticker")?);
             if symbols.insert(ticker.clone(), symbol).is_some() {
-                return Err(format!("line {number} has {ticker} again"));
+                return Err(format!("line {line} has {ticker} again"));
             }
         }
         if symbols.is_empty() {
@@ -194,6 +206,18 @@ impl Tickers {
     }
 }
 
+/// The number of the line that `record` of `text` is on. The reader counts it before it has skipped empty lines.
+fn line_of(record: &csv::StringRecord, text: &str) -> u64 {
+    let Some(position) = record.position() else {
+        return 0;
+    };
+    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = text.as_bytes().get(start..).unwrap_or_default();
+    let ends = rest.iter().take_while(|byte| b"\r\n".contains(byte));
+    ends.filter(|byte| **byte == b'\n')
+        .fold(position.line(), |line, _| line + 1)
+}
+
 fn likeness(one: &Ticker, other: &Ticker) -> f64 {
     strsim::normalized_damerau_levenshtein(one.as_str(), other.as_str())
 }
@@ -252,13 +276,39 @@ mod tests {
     #[test]
     fn a_map_that_is_wrong_says_where() {
         for (text, said) in [
-            ("Symbol,Ticker\nDBS19\n", "line 2 has no symbol"),
-            ("Symbol,Ticker\nDBS19,d05\n", "line 2: \"d05\" is no ticker"),
+            ("Symbol,Ticker\nDBS19\n", "line 2 has no field `Ticker`"),
+            (
+                "Symbol,Ticker\nDBS19,d05\n",
+                "line 2, field `Ticker`: \"d05\" is no ticker",
+            ),
+            (
+                "Symbol,Ticker,Name\r\n\r\nA,B,\"Tea, \"\"Inc\"\"\"\r\na,B\r\n",
+                "line 4, field `Symbol`: \"a\" is no ticker",
+            ),
             ("Symbol,Ticker\nA,B\n\nA,C\n", "line 4 has A again"),
+            (
+                "Symbol,Ticker,Name\nA,B,\"Tea\nC,D,Rice\n",
+                "line 2: a field runs over the end",
+            ),
             ("Symbol,Ticker\n", "it has no tickers"),
+            ("", "it has no tickers"),
         ] {
             let refused = Tickers::parse(text, false).unwrap_err();
             assert!(refused.contains(said), "{refused}");
         }
+        let lines: String = (0..MAX_LINES).map(|n| format!("T{n},S\n")).collect();
+        let refused = Tickers::parse(&format!("Symbol,Ticker\n{lines}"), false).unwrap_err();
+        assert_eq!(refused, "it has more than 10000 lines");
+    }
+
+    #[test]
+    fn reads_a_map_as_spreadsheets_write_it() {
+        let text = "\u{feff}Symbol,Ticker,Name\r\n\"TENCENT19\", 0700.HK ,\"Tencent, Ltd.\"\r\n  \r\nPTT19,PTT.BK\r\n";
+        let tickers = Tickers::parse(text, false).unwrap();
+        for (ticker, symbol) in [("TENCENT19", "0700.HK"), ("PTT19", "PTT.BK")] {
+            let known = tickers.resolve(&ticker.parse().unwrap()).unwrap();
+            assert_eq!(known.symbol.as_str(), symbol);
+        }
+        assert_eq!(tickers.all().count(), 2);
     }
 }
