@@ -82,6 +82,8 @@ mod report_faults;
 #[cfg(test)]
 mod report_permissions;
 #[cfg(test)]
+mod report_url;
+#[cfg(test)]
 mod report_world;
 #[cfg(test)]
 mod reports;

@@ -15,9 +15,10 @@ use crate::{
     world::{ask, wait_for},
 };
 
-const USER: &str = "U0123456789abcdef0123456789abcdef";
+pub(crate) const USER: &str = "U0123456789abcdef0123456789abcdef";
 
-fn request(method: &str, path: &str, headers: &Value, body: Option<&str>) -> Value {
+/// A request to the function's URL, as an event.
+pub(crate) fn request(method: &str, path: &str, headers: &Value, body: Option<&str>) -> Value {
     json!({ "version": "2.0", "rawPath": path, "rawQueryString": "", "headers": headers, "body": body, "isBase64Encoded": false,
         "requestContext": { "domainName": "abc.lambda-url.us-east-1.on.aws", "http": { "method": method, "path": path } } })
 }
@@ -30,7 +31,8 @@ async fn get(function: &Function, path: &str, accept: &str) -> Value {
     .await
 }
 
-fn signed(body: &str, secret: &str) -> String {
+/// The signature of `body` by `secret`.
+pub(crate) fn signed(body: &str, secret: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     STANDARD.encode(hmac::sign(&key, body.as_bytes()))
 }

@@ -1,7 +1,7 @@
 //! The events that the function takes.
 
 use jiff::civil::Date;
-use larder_lambda::event::{Fields, is_schedule, no_others, shown};
+use larder_lambda::event::{Fields, bounded, is_schedule, no_others, shown};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -9,6 +9,8 @@ use crate::{language::Language, ticker::Ticker, web::Request};
 
 /// The most tickers of one pre-warming.
 const MOST: usize = 100;
+/// How much of a parser's words is told, in characters: they may quote the event.
+const MAX_QUOTED: usize = 300;
 const TAKES: &str = "has `ticker` with perhaps `date`, `language`, `refresh` and `include`, or `prewarm`, or `invalidate`, \
      or comes from a function URL or a schedule";
 
@@ -34,6 +36,8 @@ pub enum Event {
     },
     /// Somebody at the function's URL.
     Http(Box<Request>),
+    /// The same, with something else in a field than URLs have: why it cannot be read. There is a client that waits for a status.
+    Unreadable(String),
 }
 
 /// A report that is asked for.
@@ -66,10 +70,18 @@ impl TryFrom<Fields> for Event {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        if fields.contains_key("requestContext") {
+        if let Some(context) = fields.get("requestContext") {
+            let is_http = context.get("http").is_some_and(Value::is_object);
             let request = serde_json::from_value(Value::Object(fields));
-            let request = request.map_err(|error| format!("a function URL's event: {error}"))?;
-            return Ok(Self::Http(Box::new(request)));
+            let request = request.map_err(|error| {
+                let error = bounded(error, MAX_QUOTED);
+                format!("a function URL's event: {error}")
+            });
+            return match request {
+                Ok(request) => Ok(Self::Http(Box::new(request))),
+                Err(why) if is_http => Ok(Self::Unreadable(why)),
+                Err(why) => Err(why),
+            };
         }
         if is_schedule(&fields)? {
             return Ok(Self::Prewarm {
@@ -250,6 +262,16 @@ mod tests {
         assert!(matches!(day, Ok(Event::Invalidate { date: Some(_), .. })));
         let all = read(json!({ "invalidate": { "ticker": "DBS19" } }));
         assert!(matches!(all, Ok(Event::Invalidate { date: None, .. })));
+    }
+
+    #[test]
+    fn a_urls_event_that_cannot_be_read_is_still_a_urls() {
+        let http = json!({ "rawPath": 7, "requestContext": { "http": { "method": "GET" } } });
+        assert!(matches!(read(http), Ok(Event::Unreadable(why)) if why.contains("string")));
+        let null = json!({ "rawPath": "/", "headers": null, "requestContext": { "http": { "method": "GET" } } });
+        assert!(matches!(read(null), Ok(Event::Http(_))));
+        let other = json!({ "rawPath": "/", "requestContext": { "stage": "x" } });
+        assert!(read(other).unwrap_err().contains("a function URL's event"));
     }
 
     #[test]

@@ -10,13 +10,13 @@ use crate::{
 
 const STYLE: &str = include_str!("page.css");
 
-/// All tickers that there are.
-pub(crate) fn index<'a>(tickers: impl Iterator<Item = &'a Ticker>) -> String {
+/// All tickers that there are. `root` is the relative link to `/`, here and below.
+pub(crate) fn index<'a>(tickers: impl Iterator<Item = &'a Ticker>, root: &str) -> String {
     let body = html! {
         h1 { "Reports" }
         ul.tickers {
             @for ticker in tickers {
-                li { a href=(format!("/reports/{ticker}")) { (ticker) } }
+                li { a href=(format!("{root}reports/{ticker}")) { (ticker) } }
             }
         }
     };
@@ -24,7 +24,7 @@ pub(crate) fn index<'a>(tickers: impl Iterator<Item = &'a Ticker>) -> String {
 }
 
 /// A report with its chart.
-pub(crate) fn report(answer: &ReportAnswer, has_pdf: bool) -> String {
+pub(crate) fn report(answer: &ReportAnswer, has_pdf: bool, root: &str) -> String {
     let report = &*answer.report;
     let words = phrases(report.language);
     let advice = pick(&words.recommendations, report.recommendation);
@@ -65,13 +65,23 @@ pub(crate) fn report(answer: &ReportAnswer, has_pdf: bool) -> String {
         }
         footer {
             @if has_pdf {
-                p { a href=(format!("/reports/{}/report.pdf?date={}&language={}", report.ticker, report.date, report.language.code())) { "PDF" } }
+                p { a href=(format!("{root}reports/{}/report.pdf?date={}&language={}", report.ticker, report.date, report.language.code())) { "PDF" } }
             }
             p { (words.disclaimer) }
             @if report.narrative == crate::narrative::Author::Rules { p { (words.written_by_rules) } }
         }
     };
     document(report.language.code(), &title, &body)
+}
+
+/// Why there is no such page, and where there are others.
+pub(crate) fn refusal(title: &str, sentence: &str, root: &str) -> String {
+    let body = html! {
+        h1 { (title) }
+        p { (sentence) }
+        p { a href=(root) { "All reports" } }
+    };
+    document("en", title, &body)
 }
 
 fn document(language: &str, title: &str, body: &Markup) -> String {

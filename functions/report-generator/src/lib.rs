@@ -272,8 +272,9 @@ impl Function for App {
                 .map(Answer::Invalidated),
             Event::Http(request) => {
                 let served = self.serve(&request, invocation, metrics).await;
-                served.map(Answer::Http)
+                Ok(Answer::Http(served))
             }
+            Event::Unreadable(why) => Ok(Answer::Http(Response::unreadable(why))),
         };
         let spent = self.engine.reports.inner.spent.take();
         metrics.model_calls = spent.calls;

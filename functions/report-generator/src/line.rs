@@ -19,10 +19,9 @@ use jiff::Timestamp;
 use larder::Lock;
 use larder_lambda::{Error, ErrorKind, Invocation, Kind as _};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
 
 pub(crate) use self::api::Api;
-use self::webhook::Said;
+use self::webhook::{Said, is_signature};
 pub use self::{
     message::split,
     webhook::{Webhook, is_signed, parse},
@@ -43,7 +42,8 @@ const AT_A_TIME: usize = 8;
 const TO_APOLOGISE: Duration = Duration::from_secs(8);
 
 impl App {
-    /// Answers LINE's webhook: whoever cannot sign is refused, whatever it says.
+    /// Answers LINE's webhook. One that is not signed is refused whatever it says, and one without a signature before a secret
+    /// is read.
     pub(crate) async fn webhook(
         &self,
         request: &Request,
@@ -51,35 +51,18 @@ impl App {
         metrics: &mut Metrics,
     ) -> Result<Response, Error> {
         let Some(line) = &self.engine.line else {
-            let said = json!({ "message": "there is no LINE channel here" });
-            return Ok(Response::json(404, &said));
+            let said = "there is no LINE channel here";
+            return Err(Error::message(ErrorKind::NotFound, said));
         };
-        let body = match request.body() {
-            Ok(body) => body,
-            Err(error) => {
-                return Ok(Response::json(
-                    400,
-                    &json!({ "message": error.to_string() }),
-                ));
-            }
-        };
+        let body = request.body()?;
         let signature = request.header("x-line-signature").unwrap_or_default();
-        let signed =
-            |secret: &SecretString| is_signed(&body, signature, secret.expose_secret().as_bytes());
-        let secret = line.secret().await.kind(ErrorKind::Upstream)?;
-        if !signed(&secret) {
-            let changed = line.changed_secret().await.kind(ErrorKind::Upstream)?;
-            if !changed.is_some_and(|secret| signed(&secret)) {
-                metrics.refused_webhooks += 1;
-                tracing::warn!("A webhook without a valid signature is refused");
-                let said = json!({ "message": "the signature is not valid" });
-                return Ok(Response::json(403, &said));
-            }
+        if !has_signed(line, &body, signature).await? {
+            metrics.refused_webhooks += 1;
+            tracing::warn!("A webhook without a valid signature is refused");
+            let said = Error::message(ErrorKind::BadRequest, "the signature is not valid");
+            return Ok(Response::refusal(request, 403, &said));
         }
-        let webhook = match parse(&body) {
-            Ok(webhook) => webhook,
-            Err(why) => return Ok(Response::json(400, &json!({ "message": why }))),
-        };
+        let webhook = parse(&body).map_err(|why| Error::message(ErrorKind::BadRequest, why))?;
         let link = request.domain().map(|domain| format!("https://{domain}"));
         let answers = webhook.messages().map(|said| {
             let (engine, link) = (self.engine.clone(), link.clone());
@@ -89,8 +72,22 @@ impl App {
         let heard: Vec<bool> = heard.collect().await;
         let heard = heard.into_iter().filter(|answered| *answered).count();
         metrics.line_messages += u64::try_from(heard).unwrap_or_default();
-        Ok(Response::json(200, &json!({})))
+        Ok(Response::taken())
     }
+}
+
+/// Whether LINE has signed `body`, by the channel's secret or by the one that has replaced it.
+async fn has_signed(line: &Api, body: &[u8], signature: &str) -> Result<bool, Error> {
+    if !is_signature(signature) {
+        return Ok(false);
+    }
+    let signs =
+        |secret: &SecretString| is_signed(body, signature, secret.expose_secret().as_bytes());
+    if signs(&line.secret().await.kind(ErrorKind::Upstream)?) {
+        return Ok(true);
+    }
+    let changed = line.changed_secret().await.kind(ErrorKind::Upstream)?;
+    Ok(changed.is_some_and(|secret| signs(&secret)))
 }
 
 impl Engine {

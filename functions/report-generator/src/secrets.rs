@@ -39,10 +39,15 @@ impl Secrets {
 
     /// The value of the parameter `name`, and when it was read.
     pub(crate) async fn get(&self, name: &str) -> Result<(SecretString, Timestamp), NoSecret> {
-        let now = Timestamp::now();
-        if let Some(kept) = self.kept.get(&name.to_owned(), now) {
+        if let Some(kept) = self.kept.get(&name.to_owned(), Timestamp::now()) {
             return Ok(kept);
         }
+        self.read(name).await
+    }
+
+    /// The same, read again whatever is kept. What is kept stays if that fails.
+    async fn read(&self, name: &str) -> Result<(SecretString, Timestamp), NoSecret> {
+        let now = Timestamp::now();
         let secret = self.parameters.get(name).await?;
         // Editors put a line's end behind it.
         let secret = SecretString::from(secret.expose_secret().trim());
@@ -69,12 +74,52 @@ impl Secrets {
         }
     }
 
+    /// The value of the parameter `name` again, where the one that is kept may have been changed since it was read.
+    pub(crate) async fn changed(&self, name: &str) -> Result<Option<SecretString>, NoSecret> {
+        let (_, read) = self.get(name).await?;
+        if !is_old(read) {
+            return Ok(None);
+        }
+        let (secret, _) = self.read(name).await?;
+        Ok(Some(secret))
+    }
+
     /// What was read at that time was refused. Whether it will be read again.
-    pub(crate) fn refused(&self, name: &str, read: Timestamp) -> bool {
-        let is_old = Timestamp::now().duration_since(read) >= READ_AGAIN;
+    fn refused(&self, name: &str, read: Timestamp) -> bool {
+        let is_old = is_old(read);
         if is_old {
             self.kept.forget(&name.to_owned());
         }
         is_old
+    }
+}
+
+/// Whether what was read at that time may be read again.
+fn is_old(read: Timestamp) -> bool {
+    Timestamp::now().duration_since(read) >= READ_AGAIN
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::config::{Credentials, Region};
+    use aws_types::{SdkConfig, sdk_config::SharedCredentialsProvider};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn keeps_a_secret_that_cannot_be_read_again() {
+        let credentials = Credentials::new("local", "local", None, None, "tests");
+        let aws = SdkConfig::builder()
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url("http://127.0.0.1:9")
+            .build();
+        let secrets = Secrets::new(Parameters::new(&aws).unwrap());
+        let name = "/larder/secret";
+        let read = Timestamp::now() - SignedDuration::from_mins(2);
+        secrets.kept.learn(name.to_owned(), "old".into(), read);
+        assert!(secrets.changed(name).await.is_err(), "nothing is there");
+        let (secret, at) = secrets.get(name).await.unwrap();
+        assert_eq!((secret.expose_secret(), at), ("old", read));
     }
 }

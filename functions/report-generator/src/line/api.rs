@@ -67,11 +67,7 @@ impl Api {
 
     /// The same, where something was not signed with it: it may have been changed since it was read.
     pub(crate) async fn changed_secret(&self) -> Result<Option<SecretString>, NoSecret> {
-        let (_, read) = self.secrets.get(&self.secret_parameter).await?;
-        if self.secrets.refused(&self.secret_parameter, read) {
-            return self.secret().await.map(Some);
-        }
-        Ok(None)
+        self.secrets.changed(&self.secret_parameter).await
     }
 
     /// Replies, in one try: a second one would be refused if the first had arrived after all.

@@ -8,6 +8,8 @@ use serde::Deserialize;
 const MOST: usize = 100;
 /// The longest message that can be a ticker.
 const MAX_TEXT: usize = 200;
+/// The length of an HMAC-SHA256.
+const SHA256_BYTES: usize = 32;
 /// The longest id or token that LINE would send.
 const MAX_ID: usize = 200;
 
@@ -15,11 +17,20 @@ const MAX_ID: usize = 200;
 /// signs nothing.
 #[must_use]
 pub fn is_signed(body: &[u8], signature: &str, secret: &[u8]) -> bool {
-    let Ok(signature) = STANDARD.decode(signature) else {
+    let Some(signature) = decoded(signature) else {
         return false;
     };
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     !secret.is_empty() && hmac::verify(&key, body, &signature).is_ok()
+}
+
+/// Whether `signature` has the form of one: with any secret, no other text is valid.
+pub(crate) fn is_signature(signature: &str) -> bool {
+    decoded(signature).is_some()
+}
+
+fn decoded(signature: &str) -> Option<[u8; SHA256_BYTES]> {
+    STANDARD.decode(signature).ok()?.try_into().ok()
 }
 
 /// Everything that a webhook tells.
@@ -149,6 +160,15 @@ mod tests {
             (body, &sign(body, b""), b""),
         ] {
             assert!(!is_signed(body, signature, secret), "{signature}");
+        }
+    }
+
+    #[test]
+    fn tells_a_signature_by_its_form() {
+        assert!(is_signature(OPENSSL));
+        let long = STANDARD.encode([0; 33]);
+        for other in ["", "test_signature", "AAAA", &OPENSSL[1..], &long] {
+            assert!(!is_signature(other), "{other}");
         }
     }
 
