@@ -1,8 +1,9 @@
 //! What `make run` and `make dev` start, started as they do.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -155,25 +156,45 @@ impl Drop for Dev {
     }
 }
 
+/// The lines of `output` so far, read on until it ends: or the pipe would fill up and hold who writes.
+fn read_on(output: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let read = Arc::clone(&lines);
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            read.lock().unwrap().push(line);
+        }
+    });
+    lines
+}
+
 #[test]
 fn a_stack_left_running_fires_its_schedule_and_ends_with_all_it_started() {
     let dev = Command::new(program("local-aws"))
         .args(["dev", "--tick", "1"])
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn();
     let mut dev = Dev(dev.unwrap());
-    let lines = BufReader::new(dev.0.stdout.take().unwrap()).lines();
-    let (fired, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut lines = lines.map_while(Result::ok);
-        let found = lines.any(|line| line.contains("Using cached Slack binary"));
-        let _ = fired.send(found);
-        // Read on, or the pipe would fill up and hold the functions.
-        lines.for_each(drop);
-    });
-    let twice = told.recv_timeout(Duration::from_mins(2));
-    assert_eq!(twice, Ok(true), "the schedule fired twice");
+    let said = read_on(dev.0.stdout.take().unwrap());
+    let told = read_on(dev.0.stderr.take().unwrap());
+    let has = |lines: &Mutex<Vec<String>>, text: &str| {
+        lines.lock().unwrap().iter().any(|line| line.contains(text))
+    };
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while !has(&said, "monitor-runner: Using cached Slack binary") {
+        let lines = said.lock().unwrap().join("\n");
+        assert!(Instant::now() < deadline, "the schedule fired twice: {lines}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for door in ["/", "/reports/DBS19", "/reports/DBS19/chart.png", "/line/webhook"] {
+        let url = format!("/lambda-url/report-generator{door}");
+        assert!(has(&told, &url), "{url}");
+    }
+    // Log lines are for people here, and metric documents for CloudWatch alone.
+    for raw in ["\"_aws\"", "{\"timestamp\""] {
+        assert!(!has(&said, raw), "{:?}", said.lock().unwrap());
+    }
 
     let ids = descendants(dev.0.id());
     assert!(ids.len() >= 3, "moto, cargo-lambda and a function: {ids:?}");

@@ -74,6 +74,8 @@ mod publish;
 #[cfg(test)]
 mod rendered;
 #[cfg(test)]
+mod report_browser;
+#[cfg(test)]
 mod report_clients;
 #[cfg(test)]
 mod report_doors;

@@ -1,6 +1,8 @@
 //! What reports are made of and where they go: prices and news, a model, LINE, a bucket and the parameters with secrets.
 
 use anyhow::Context as _;
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use crate::{
@@ -59,6 +61,13 @@ impl Reports {
     #[must_use]
     pub fn channel_secret(&self) -> &'static str {
         CHANNEL_SECRET
+    }
+
+    /// The header `X-Line-Signature` of a webhook with this body.
+    #[must_use]
+    pub fn line_signature(&self, body: &str) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.channel_secret().as_bytes());
+        STANDARD.encode(hmac::sign(&key, body.as_bytes()))
     }
 
     /// The variables that have functions use it, with a model that writes.

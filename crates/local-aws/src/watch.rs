@@ -1,5 +1,7 @@
 //! `cargo lambda watch` and `cargo lambda invoke`: what people use, driven as they would.
 
+mod console;
+
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -47,8 +49,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts it with `variables` for all functions. What it and they write goes to `log`, or to
-    /// this process's own output.
+    /// Starts it with `variables` for all functions. What it and they write goes to `log`, or, made readable, to this
+    /// process's own output.
     pub async fn start(
         variables: &BTreeMap<String, String>,
         log: Option<&Path>,
@@ -71,11 +73,18 @@ impl Watch {
             let file =
                 File::create(log).with_context(|| format!("could not create {}", log.display()))?;
             command.stderr(file.try_clone()?).stdout(file);
+        } else {
+            command.stderr(Stdio::piped()).stdout(Stdio::piped());
         }
         larder_artifact::end_with_parent(&mut command);
-        let process = command
+        let mut process = command
             .spawn()
             .context("could not start cargo lambda watch")?;
+        // Each ends with the last process that writes to it.
+        if let (Some(stdout), Some(stderr)) = (process.stdout.take(), process.stderr.take()) {
+            tokio::spawn(console::print(stdout));
+            tokio::spawn(console::print(stderr));
+        }
         let mut watch = Self {
             process,
             port,
@@ -89,6 +98,12 @@ impl Watch {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The address of `path` at the function URL of `function`.
+    #[must_use]
+    pub fn function_url(&self, function: &str, path: &str) -> String {
+        format!("{}/lambda-url/{function}{path}", self.url())
     }
 
     /// The command that invokes `function` with the event in `file`, to be typed in the workspace's root.

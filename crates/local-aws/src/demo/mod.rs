@@ -116,6 +116,7 @@ pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
             ));
         }
     }
+    tell_doors(&progress, &stack, &watch);
     let (s3, edge) = (stack.moto.url(), stack.cdn.templates.url());
     progress.note("  # change a template, and see when the edge has it");
     progress.note(&format!(
@@ -132,6 +133,23 @@ pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
     progress.note("\nCtrl-C ends it all.");
     std::future::pending::<()>().await;
     Ok(())
+}
+
+/// The addresses of report-generator's function URL.
+fn tell_doors(progress: &Progress, stack: &Stack, watch: &Watch) {
+    let url = |path: &str| watch.function_url("report-generator", path);
+    progress.note("  # reports in a browser: all tickers, one report, its chart and its PDF");
+    for path in ["/", "/reports/DBS19", "/reports/DBS19/chart.png", "/reports/DBS19/report.pdf"] {
+        progress.note(&format!("  {}", url(path)));
+    }
+    progress.note("  # the same as JSON, and LINE's webhook as its console tries it");
+    progress.note(&format!("  curl {}", url("/reports/DBS19?language=en")));
+    let body = r#"{"destination":"U0123456789abcdef0123456789abcdef","events":[]}"#;
+    progress.note(&format!(
+        "  curl -i -H 'Content-Type: application/json' -H 'X-Line-Signature: {}' -d '{body}' {}",
+        stack.reports.line_signature(body),
+        url("/line/webhook")
+    ));
 }
 
 fn template() -> anyhow::Result<Template> {
