@@ -74,16 +74,6 @@ impl CacheBuilder {
         }
     }
 
-    /// No tier in memory, whatever was set before: for values that other processes change, and that have to be read where
-    /// all of them write.
-    #[must_use]
-    pub fn without_memory(self) -> Self {
-        Self {
-            memory: None,
-            ..self
-        }
-    }
-
     /// One more tier, asked after those before it.
     #[must_use]
     pub fn tier(mut self, tier: impl Tier + 'static) -> Self {

@@ -73,12 +73,6 @@ impl Cache {
         Ok(self.shared_tier()?.write(batch, None).await?)
     }
 
-    /// Tells if there is a tier that other processes read and write, too: without one, [`Cache::lock`] fails.
-    #[must_use]
-    pub fn has_shared_tier(&self) -> bool {
-        self.shared_tier().is_ok()
-    }
-
     fn name_of_lock(&self, name: &(impl Key + ?Sized)) -> Result<String, Error> {
         Ok(Ident::new(0, name).text(&prefix(&self.inner.app, LOCKS, 0))?)
     }

@@ -15,7 +15,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use larder::{
-    Cache, CacheSettings, Error, InvalidCacheSettings, Keyspace, Loaded, Lock, Lookup, Policy,
+    Cache, CacheBuilder, CacheSettings, Error, InvalidCacheSettings, Keyspace, Loaded, Lock, Lookup, Policy,
     Refresh, Space,
     tier::{Tier, s3::S3},
 };
@@ -136,8 +136,8 @@ impl Statuses {
         let s3 = bucket
             .map(|(client, name)| -> Arc<dyn Tier> { Arc::new(S3::new(client, name, S3_PREFIX)) });
         // What another environment has just written must not be hidden by what this one remembers.
-        let cache = settings.builder(APP, s3.as_ref())?.without_memory().build();
-        let shared = cache.has_shared_tier().then(|| Shared {
+        let cache = settings.builder(APP, s3.as_ref())?.shared_only();
+        let shared = cache.map(CacheBuilder::build).map(|cache| Shared {
             statuses: cache.space(&STATUSES),
             cache,
         });
