@@ -184,10 +184,18 @@ fn a_stack_left_running_fires_its_schedule_and_ends_with_all_it_started() {
     let deadline = Instant::now() + Duration::from_mins(2);
     while !has(&said, "monitor-runner: Using cached Slack binary") {
         let lines = said.lock().unwrap().join("\n");
-        assert!(Instant::now() < deadline, "the schedule fired twice: {lines}");
+        assert!(
+            Instant::now() < deadline,
+            "the schedule fired twice: {lines}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
-    for door in ["/", "/reports/DBS19", "/reports/DBS19/chart.png", "/line/webhook"] {
+    for door in [
+        "/",
+        "/reports/DBS19",
+        "/reports/DBS19/chart.png",
+        "/line/webhook",
+    ] {
         let url = format!("/lambda-url/report-generator{door}");
         assert!(has(&told, &url), "{url}");
     }

@@ -12,11 +12,7 @@ use std::{
 use local_aws::{lambda::TMP, watch::Watch};
 use url::Url;
 
-use crate::{
-    clients::said,
-    report_world::Desk,
-    world::program,
-};
+use crate::{clients::said, report_world::Desk, world::program};
 
 /// What Chromium is called where it is installed.
 const BROWSERS: [&str; 4] = [

@@ -36,7 +36,10 @@ fn check(outcome: &Outcome, status: u16, accept: &str) -> String {
     let kind = answer["headers"]["content-type"].as_str().unwrap();
     if accept == BROWSER {
         assert_eq!(kind, "text/html; charset=utf-8");
-        assert!(text.contains("<!DOCTYPE html>") && text.contains("<p>"), "{text}");
+        assert!(
+            text.contains("<!DOCTYPE html>") && text.contains("<p>"),
+            "{text}"
+        );
     } else {
         assert_eq!(kind, "application/json");
         let body: Value = serde_json::from_str(&text).unwrap();
@@ -69,7 +72,10 @@ async fn answers_503_on_every_path_while_market_data_is_away() {
             let text = check(&outcome, 503, accept);
             assert!(text.contains("try again in 30 s"), "{text}");
             // Causes are in the log and nowhere else.
-            assert!(!text.contains("status") && !text.contains("D05.SI"), "{text}");
+            assert!(
+                !text.contains("status") && !text.contains("D05.SI"),
+                "{text}"
+            );
             let told = outcome.log_records().into_iter().any(|record| {
                 let cause = record["error"].as_str().unwrap_or_default();
                 record["message"] == "Request failed" && cause.contains("D05.SI")
@@ -119,7 +125,10 @@ async fn refuses_with_a_page_for_browsers_and_json_for_others() {
     check(&outcome, 400, "*/*");
     let head = request("HEAD", "/nowhere", &json!({ "accept": BROWSER }), None);
     let head = invoke(&function, head).await.json().unwrap();
-    assert_eq!((&head["statusCode"], &head["body"]), (&json!(404), &json!("")));
+    assert_eq!(
+        (&head["statusCode"], &head["body"]),
+        (&json!(404), &json!(""))
+    );
 }
 
 #[tokio::test]

@@ -31,10 +31,7 @@ pub(crate) fn withhold(invocation: &mut LambdaInvocation) -> Vec<u8> {
 }
 
 /// Does `work`, within which [`take`] returns `event`.
-pub(crate) fn with<T>(
-    event: Vec<u8>,
-    work: impl Future<Output = T>,
-) -> impl Future<Output = T> {
+pub(crate) fn with<T>(event: Vec<u8>, work: impl Future<Output = T>) -> impl Future<Output = T> {
     EVENT.scope(RefCell::new(event), work)
 }
 
@@ -45,8 +42,8 @@ pub(crate) fn take() -> Vec<u8> {
 
 /// Parses an event. Of two fields of one name one would win unseen, so that is refused too.
 pub(crate) fn parse<E: DeserializeOwned>(event: &[u8]) -> Result<E, Error> {
-    let parsed = serde_json::from_slice(event)
-        .and_then(|UniqueFields| serde_json::from_slice(event));
+    let parsed =
+        serde_json::from_slice(event).and_then(|UniqueFields| serde_json::from_slice(event));
     parsed.map_err(|error| {
         let message = bounded(format_args!("invalid event: {error}"), MAX_MESSAGE);
         Error::message(ErrorKind::BadRequest, message)
@@ -137,7 +134,10 @@ mod tests {
             (b"\xef\xbb\xbf{}", "expected value"),
             (b"{\"a\":1e999}", "number out of range"),
             (b"[1]", "invalid type: sequence"),
-            (b"{\"a\":{\"b\":1,\"c\":2,\"b\":3}}", "field `b` is there twice"),
+            (
+                b"{\"a\":{\"b\":1,\"c\":2,\"b\":3}}",
+                "field `b` is there twice",
+            ),
             (deep.as_bytes(), "recursion limit exceeded"),
         ];
         for (event, said) in cases {

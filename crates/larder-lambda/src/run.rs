@@ -315,7 +315,10 @@ async fn serve<F: Function>(serving: Arc<Serving<F>>) -> Result<(), BoxError> {
     let handler = {
         let serving = Arc::clone(&serving);
         service_fn(
-            move |LambdaEvent { payload: (), context }: LambdaEvent<()>| {
+            move |LambdaEvent {
+                      payload: (),
+                      context,
+                  }: LambdaEvent<()>| {
                 let serving = Arc::clone(&serving);
                 async move { serving.invoke(&payload::take(), &context).await }
             },

@@ -161,22 +161,21 @@ impl Finding {
 
     /// The detail of `Monitor Result`.
     pub(crate) fn result_detail(&self) -> String {
-        self.detail(None)
+        self.detail(Map::new())
     }
 
     /// The detail of `Monitor Status Changed`.
     pub(crate) fn change_detail(&self, previous: Option<&str>) -> String {
-        self.detail(Some(previous))
+        let previous = ("previous_status".to_owned(), json!(previous));
+        self.detail(Map::from_iter([previous]))
     }
 
-    fn detail(&self, previous: Option<Option<&str>>) -> String {
-        let mut detail = Map::new();
+    /// The fields of every detail, beside those that one has of its own.
+    fn detail(&self, own: Map<String, Value>) -> String {
+        let mut detail = own;
         detail.insert("monitor".to_owned(), json!(self.monitor));
         detail.insert("version".to_owned(), json!(self.version));
         detail.insert("status".to_owned(), json!(self.status));
-        if let Some(previous) = previous {
-            detail.insert("previous_status".to_owned(), json!(previous));
-        }
         if let Some(error) = &self.error {
             let message = bounded(&error.message.as_str().into(), MAX_ERROR_BYTES);
             let error = json!({ "type": error.kind, "message": message });

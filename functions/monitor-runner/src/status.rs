@@ -15,8 +15,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use larder::{
-    Cache, CacheBuilder, CacheSettings, Error, InvalidCacheSettings, Keyspace, Loaded, Lock, Lookup, Policy,
-    Refresh, Space,
+    Cache, CacheBuilder, CacheSettings, Error, InvalidCacheSettings, Keyspace, Loaded, Lock,
+    Lookup, Policy, Refresh, Space,
     tier::{Tier, s3::S3},
 };
 use serde::{Deserialize, Serialize};

@@ -11,8 +11,8 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt as _;
 use larder_lambda::{Error, ErrorKind, Invocation};
 
-pub use self::{request::Request, response::Response};
 use self::request::Route;
+pub use self::{request::Request, response::Response};
 use crate::{
     App, Call, Metrics,
     answer::ReportAnswer,

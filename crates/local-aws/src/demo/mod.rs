@@ -139,7 +139,12 @@ pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
 fn tell_doors(progress: &Progress, stack: &Stack, watch: &Watch) {
     let url = |path: &str| watch.function_url("report-generator", path);
     progress.note("  # reports in a browser: all tickers, one report, its chart and its PDF");
-    for path in ["/", "/reports/DBS19", "/reports/DBS19/chart.png", "/reports/DBS19/report.pdf"] {
+    for path in [
+        "/",
+        "/reports/DBS19",
+        "/reports/DBS19/chart.png",
+        "/reports/DBS19/report.pdf",
+    ] {
         progress.note(&format!("  {}", url(path)));
     }
     progress.note("  # the same as JSON, and LINE's webhook as its console tries it");

@@ -39,7 +39,9 @@ fn readable(line: &str) -> Option<String> {
 /// A log line of a function: who, how grave unless it is not, what, and its fields.
 fn of_record(fields: &Map<String, Value>) -> String {
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (crate_name, _) = text("target").split_once("::").unwrap_or((text("target"), ""));
+    let (crate_name, _) = text("target")
+        .split_once("::")
+        .unwrap_or((text("target"), ""));
     let level = Some(text("level")).filter(|level| *level != "INFO");
     let rest = fields
         .iter()
@@ -64,11 +66,20 @@ mod tests {
     fn prints_log_lines_as_sentences_with_their_fields() {
         let line = r#"{"timestamp":"2026-12-01T06:00:00Z","level":"WARN","error.kind":"Upstream","tries":2,"message":"Rules write","target":"report_generator::narrative","span":{"requestId":"x"}}"#;
         let said = readable(line).unwrap();
-        assert!(said.starts_with("report-generator: WARN Rules write "), "{said}");
-        assert!(said.contains("error.kind=\"Upstream\"") && said.contains("tries=2"), "{said}");
+        assert!(
+            said.starts_with("report-generator: WARN Rules write "),
+            "{said}"
+        );
+        assert!(
+            said.contains("error.kind=\"Upstream\"") && said.contains("tries=2"),
+            "{said}"
+        );
         let info = r#"{"level":"INFO","message":"Using cached Slack binary v1","target":"monitor_runner::monitor"}"#;
         let said = readable(info);
-        assert_eq!(said.as_deref(), Some("monitor-runner: Using cached Slack binary v1"));
+        assert_eq!(
+            said.as_deref(),
+            Some("monitor-runner: Using cached Slack binary v1")
+        );
     }
 
     #[test]
@@ -85,7 +96,11 @@ mod tests {
 
     #[test]
     fn prints_everything_else_as_it_is_and_bounded() {
-        for line in ["error[E0425]: cannot find value", " WARN missing", "{\"a\":1}"] {
+        for line in [
+            "error[E0425]: cannot find value",
+            " WARN missing",
+            "{\"a\":1}",
+        ] {
             assert_eq!(readable(line).as_deref(), Some(line));
         }
         let long = "x".repeat(1_000_000);

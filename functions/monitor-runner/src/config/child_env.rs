@@ -66,12 +66,15 @@ impl ChildEnv {
     }
 }
 
+/// A variable's name and what is set for it.
+type Pair = (String, String);
+
 /// The pairs of the setting `name`: `A=1,B=2`, or a JSON object of texts where a value has a comma. No problem quotes
 /// a value.
 fn pairs<L: Fn(&str) -> Option<String>>(
     settings: &mut Settings<L>,
     name: &str,
-    item: fn((usize, &str)) -> Result<(String, String), String>,
+    item: fn((usize, &str)) -> Result<Pair, String>,
 ) -> BTreeMap<String, String> {
     let text = settings.text(name, "");
     let parsed = if text.trim_start().starts_with('{') {
