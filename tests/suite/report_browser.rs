@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::{clients::said, report_world::Desk, world::program};
 
-/// What Chromium is called where it is installed.
+/// Names of Chromium's program.
 const BROWSERS: [&str; 4] = [
     "chromium",
     "chromium-browser",
@@ -32,7 +32,7 @@ fn browser() -> Option<PathBuf> {
     paths.into_iter().find(|path| path.is_file())
 }
 
-/// What `browser` has made of the page at `url`.
+/// Renders the page at `url` in `browser` and returns its DOM.
 async fn seen(browser: &Path, profile: &Path, url: &str) -> String {
     let mut command = tokio::process::Command::new(browser);
     command
@@ -63,8 +63,20 @@ fn link(page: &str, text: &str, at: &Url) -> Url {
     at.join(&href.replace("&amp;", "&")).unwrap()
 }
 
+/// Prints the log of `cargo lambda watch` where the test fails.
+struct Log(PathBuf);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(&self.0).unwrap_or_default();
+            eprintln!("{}:\n{log}", self.0.display());
+        }
+    }
+}
+
 /// Starts report-generator under `cargo lambda watch`.
-async fn watch(desk: &Desk, tmp: &Path) -> Watch {
+async fn watch(desk: &Desk, tmp: &Path, log: &Log) -> Watch {
     program("report-generator");
     let tmp_path = tmp.to_string_lossy();
     let config = desk.by_rules();
@@ -80,15 +92,15 @@ async fn watch(desk: &Desk, tmp: &Path) -> Watch {
     ] {
         variables.insert(name.to_owned(), value.to_owned());
     }
-    let log = tmp.join("watch.log");
-    Watch::start(&variables, Some(&log)).await.unwrap()
+    Watch::start(&variables, Some(&log.0)).await.unwrap()
 }
 
 #[tokio::test]
 async fn every_door_opens_through_cargo_lambda_watch() {
     let desk = Desk::new().await;
     let tmp = tempfile::tempdir().unwrap();
-    let watch = watch(&desk, tmp.path()).await;
+    let log = Log(tmp.path().join("watch.log"));
+    let watch = watch(&desk, tmp.path(), &log).await;
     let url: Url = watch.function_url("report-generator", "/").parse().unwrap();
     let secret = desk.reports.channel_secret();
     let answer = said("doors.py", &[url.as_str(), secret]).await;

@@ -1,4 +1,4 @@
-//! What the function's URL answers when a report cannot be had: a status and a sentence, never a Lambda error.
+//! Answers of the function's URL when a report cannot be had: a status and a sentence, never a Lambda error.
 
 use std::time::Duration;
 

@@ -91,7 +91,7 @@ impl Cdn {
 
     /// Has what changes in the buckets reach the function, by the Invoke API of `endpoint`, for as long as the handle lives.
     pub fn deliver(&self, endpoint: &str) -> anyhow::Result<EventSource> {
-        let client = crate::http_client()?;
+        let client = crate::invoking_client()?;
         let url = lambda_url(endpoint, "cdn-invalidator");
         let invoke = move |event: Vec<u8>| {
             let request = client.post(&url).body(event);

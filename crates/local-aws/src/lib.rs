@@ -50,6 +50,14 @@ pub fn http_client() -> anyhow::Result<reqwest::Client> {
     Ok(larder_lambda::http_client()?.no_proxy().build()?)
 }
 
+/// The same for invocations of functions, which may be silent for as long as they work. One that was given up on would be answered
+/// all the same, and `cargo lambda watch` refuses such an answer.
+fn invoking_client() -> anyhow::Result<reqwest::Client> {
+    let client = larder_lambda::http_client()?.no_proxy();
+    let client = client.read_timeout(larder_lambda::UNKNOWN_TIME_LEFT);
+    Ok(client.build()?)
+}
+
 /// Where the Invoke API of `endpoint` takes events for `function`.
 fn lambda_url(endpoint: &str, function: &str) -> String {
     format!("{endpoint}/2015-03-31/functions/{function}/invocations")

@@ -1,6 +1,10 @@
 //! The command behind `make run` and `make dev`.
 
-use std::{io::Write as _, process::ExitCode, time::Duration};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
 use local_aws::demo;
@@ -41,6 +45,7 @@ async fn main() -> ExitCode {
     // Warnings of the emulators go where the progress is told.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_max_level(tracing::Level::WARN)
         .without_time()
         .init();

@@ -25,7 +25,7 @@ impl Ticker {
     ) -> anyhow::Result<Self> {
         let url = crate::lambda_url(endpoint, function);
         let schedule = schedule.clone();
-        let client = crate::http_client()?;
+        let client = crate::invoking_client()?;
         Ok(Self(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(every).await;

@@ -9,7 +9,7 @@ use crate::{language::Language, ticker::Ticker, web::Request};
 
 /// The most tickers of one pre-warming.
 const MOST: usize = 100;
-/// How much of a parser's words is told, in characters: they may quote the event.
+/// Bound on a parser's message, in characters: it may quote the event.
 const MAX_QUOTED: usize = 300;
 const TAKES: &str = "has `ticker` with perhaps `date`, `language`, `refresh` and `include`, or `prewarm`, or `invalidate`, \
      or comes from a function URL or a schedule";

@@ -10,7 +10,7 @@ use crate::{
 
 const STYLE: &str = include_str!("page.css");
 
-/// All tickers that there are. `root` is the relative link to `/`, here and below.
+/// Renders links to all tickers. `root` is the relative link to `/`, here and below.
 pub(crate) fn index<'a>(tickers: impl Iterator<Item = &'a Ticker>, root: &str) -> String {
     let body = html! {
         h1 { "Reports" }
@@ -74,7 +74,7 @@ pub(crate) fn report(answer: &ReportAnswer, has_pdf: bool, root: &str) -> String
     document(report.language.code(), &title, &body)
 }
 
-/// Why there is no such page, and where there are others.
+/// Renders the reason for a refusal, and a link to the index.
 pub(crate) fn refusal(title: &str, sentence: &str, root: &str) -> String {
     let body = html! {
         h1 { (title) }

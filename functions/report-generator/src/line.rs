@@ -76,7 +76,7 @@ impl App {
     }
 }
 
-/// Whether LINE has signed `body`, by the channel's secret or by the one that has replaced it.
+/// Checks the signature of `body` by the channel's secret, then by the one that may have replaced it.
 async fn has_signed(line: &Api, body: &[u8], signature: &str) -> Result<bool, Error> {
     if !is_signature(signature) {
         return Ok(false);

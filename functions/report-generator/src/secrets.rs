@@ -45,7 +45,7 @@ impl Secrets {
         self.read(name).await
     }
 
-    /// The same, read again whatever is kept. What is kept stays if that fails.
+    /// Reads the parameter `name`. A failure leaves the kept value in place.
     async fn read(&self, name: &str) -> Result<(SecretString, Timestamp), NoSecret> {
         let now = Timestamp::now();
         let secret = self.parameters.get(name).await?;
@@ -74,7 +74,7 @@ impl Secrets {
         }
     }
 
-    /// The value of the parameter `name` again, where the one that is kept may have been changed since it was read.
+    /// Reads the parameter `name` again, if it may have been changed since it was read.
     pub(crate) async fn changed(&self, name: &str) -> Result<Option<SecretString>, NoSecret> {
         let (_, read) = self.get(name).await?;
         if !is_old(read) {
@@ -94,7 +94,7 @@ impl Secrets {
     }
 }
 
-/// Whether what was read at that time may be read again.
+/// Checks that a value read at that time may be read again.
 fn is_old(read: Timestamp) -> bool {
     Timestamp::now().duration_since(read) >= READ_AGAIN
 }

@@ -1,5 +1,5 @@
 //! The function's URL: reports as JSON and as pages, charts, PDFs, and LINE's webhook. A request has an HTTP answer whatever
-//! happens: a Lambda error would be a bare 502 to whoever asked.
+//! happens: a Lambda error would be a bare 502 to the client.
 //!
 //! Format: "Invoking Lambda function URLs", payload format version 2.0.
 
@@ -143,7 +143,7 @@ impl App {
     }
 }
 
-/// What `work` comes to: an error, too, where it takes longer than `time` or panics.
+/// Awaits `work`; a panic, or taking longer than `time`, is an error.
 async fn guarded<T>(
     time: Duration,
     work: impl Future<Output = Result<T, Error>> + Send,

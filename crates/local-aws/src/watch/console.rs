@@ -1,15 +1,15 @@
-//! What `cargo lambda watch` and its functions write, as a person in front of a terminal reads it.
+//! Output of `cargo lambda watch` and its functions, formatted for a terminal.
 
 use std::io::Write as _;
 
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
-/// How much of a line is printed, in characters: a monitor's output may be in it.
+/// Bound on a printed line, in characters: it may hold a monitor's output.
 const MAX_LINE: usize = 2_000;
-/// Fields of a log line that are told in another way, or say nothing here.
+/// Fields of a log line that are printed in another way, or not at all.
 const UNTOLD: [&str; 5] = ["timestamp", "level", "message", "target", "span"];
-/// What lines of cargo and of `cargo lambda` begin with where nothing has to be done.
+/// Prefixes of lines of cargo and `cargo lambda` that ask for no action.
 const HEALTHY: [&str; 5] = ["INFO ", "Finished ", "Running ", "Blocking ", "Compiling "];
 
 /// Prints the lines of `output` until it ends, on this process's standard output.
@@ -36,7 +36,7 @@ fn readable(line: &str) -> Option<String> {
     Some(larder_lambda::event::bounded(readable, MAX_LINE))
 }
 
-/// A log line of a function: who, how grave unless it is not, what, and its fields.
+/// Formats a log line of a function: crate, level unless INFO, message, fields.
 fn of_record(fields: &Map<String, Value>) -> String {
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let (crate_name, _) = text("target")

@@ -17,7 +17,7 @@ use crate::event::{Ask, Event};
 /// The longest body that is read: LINE sends a few kilobytes.
 const MAX_BODY: usize = 1 << 20;
 
-/// A request to the function's URL. What else the event has is of no use here.
+/// A request to the function's URL. Other fields of the event are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
@@ -47,7 +47,7 @@ struct Http {
     method: String,
 }
 
-/// Where a request leads.
+/// The target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route<'a> {
     Index,
@@ -87,14 +87,14 @@ impl Request {
         self.headers.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// What the function is called on the web.
+    /// The host name of the function's URL.
     pub(crate) fn domain(&self) -> Option<&str> {
         let domain = self.context.domain_name.as_deref()?;
         let known = |letter: u8| letter.is_ascii_alphanumeric() || b".-:".contains(&letter);
         (domain.len() <= 253 && domain.bytes().all(known)).then_some(domain)
     }
 
-    /// Whether it is a person's browser.
+    /// Checks that the client accepts pages, as browsers do.
     pub(super) fn wants_page(&self) -> bool {
         self.header("accept")
             .is_some_and(|kinds| kinds.contains("text/html"))
@@ -113,7 +113,7 @@ impl Request {
         }
     }
 
-    /// Where the path leads, whatever the method.
+    /// The route of the path, for any method.
     pub(super) fn route(&self) -> Result<Route<'_>, Error> {
         let path = self.raw_path.trim_matches('/');
         let parts: Vec<_> = path.split('/').collect();
@@ -131,7 +131,7 @@ impl Request {
         }
     }
 
-    /// The question that `ticker` and the query make, checked as an event's are. A reader cannot have a report made anew.
+    /// The question that `ticker` and the query make, checked as an event's are. A reader cannot ask for a refresh.
     pub(super) fn ask(&self, ticker: &str) -> Result<Ask, Error> {
         let mut fields = Fields::new();
         // Function URLs leave the path as it was sent.

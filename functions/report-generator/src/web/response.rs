@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Request;
 use crate::{answer::Failure, html};
 
-/// What a page of ours needs, and nothing else.
+/// The content that our pages load: no scripts, nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 /// For how long a client should leave a source alone that is away: as long as this process does.
 const RETRY_AFTER_SECONDS: i64 = crate::reports::ALONE.as_secs();
@@ -114,7 +114,7 @@ impl Response {
         }
     }
 
-    /// Whether the function could not do what it was asked for.
+    /// Checks for a status of 500 or more.
     pub(super) fn is_failure(&self) -> bool {
         self.status_code >= 500
     }
@@ -130,7 +130,7 @@ fn status_of(kind: ErrorKind) -> u16 {
     }
 }
 
-/// What a stranger may read of an error: all of what is wrong with a request, and no cause of a failure.
+/// The message for the client: the whole error of a bad request, and no cause of a failure of ours.
 fn public_message(error: &Error) -> String {
     match error.kind() {
         ErrorKind::BadRequest | ErrorKind::NotFound => error.to_string(),
