@@ -120,7 +120,7 @@ mod tests {
         std::fs::write(&elsewhere, "").unwrap();
         let replacements: [(&str, &dyn Fn()); 4] = [
             ("a link", &|| {
-                std::os::unix::fs::symlink(&elsewhere, &path).unwrap()
+                std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
             }),
             ("a link to nothing", &|| {
                 std::os::unix::fs::symlink(dir.path().join("nothing"), &path).unwrap();

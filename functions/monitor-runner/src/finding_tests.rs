@@ -35,7 +35,7 @@ fn finding(outcome: &Outcome) -> Finding {
         began: Timestamp::UNIX_EPOCH,
         version: Some("1.0".to_owned()),
         execution: Some(Duration::from_millis(1930)),
-        elapsed: Duration::from_millis(2000),
+        elapsed: Duration::from_secs(2),
     };
     Finding::new(outcome, circumstances, &Redactor::new(&secrets))
 }
