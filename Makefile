@@ -49,12 +49,12 @@ help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: setup programs ## Run every function twice on a local AWS and show what the second time saved
-	@target/debug/local-aws run
+run: setup programs ## Run every function twice on a local AWS and compare; NETWORK=region adds an account's latencies
+	@target/debug/local-aws run $(if $(NETWORK),--network $(NETWORK))
 
 .PHONY: dev
-dev: setup programs ## Leave the local AWS running, with the lines to try; TICK=30 fires schedules every 30 s
-	@target/debug/local-aws dev $(if $(TICK),--tick $(TICK))
+dev: setup programs ## Leave the local AWS running, with the lines to try; TICK=30 fires schedules every 30 s; NETWORK as above
+	@target/debug/local-aws dev $(if $(TICK),--tick $(TICK)) $(if $(NETWORK),--network $(NETWORK))
 
 .PHONY: test
 test: setup $(VENV)/test-$(READY) ## Run all tests, whole functions included

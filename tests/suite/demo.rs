@@ -146,6 +146,15 @@ fn check_invalidations(rows: &[Value], publishing: &Value) {
     assert!(burst["billed_paths"].as_u64().unwrap() <= 3, "{burst}");
 }
 
+#[test]
+fn unknown_network_is_refused_by_name() {
+    let mut command = Command::new(program("local-aws"));
+    let output = command.args(["run", "--network", "moon"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("use one of loopback, region, vpc"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
 /// A running `local-aws dev`, ended with the test however that ends.
 struct Dev(Child);
 
@@ -170,8 +179,18 @@ fn read_on(output: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
 
 #[test]
 fn a_stack_left_running_fires_its_schedule_and_ends_with_all_it_started() {
+    fires_and_ends("loopback");
+}
+
+/// The binary too comes through the network's proxy, for a download must be on its metadata's origin.
+#[test]
+fn stack_behind_a_network_fires_its_schedule_and_ends_with_all_it_started() {
+    fires_and_ends("region");
+}
+
+fn fires_and_ends(network: &str) {
     let dev = Command::new(program("local-aws"))
-        .args(["dev", "--tick", "1"])
+        .args(["dev", "--tick", "1", "--network", network])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();

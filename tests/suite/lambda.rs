@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local_aws::lambda::Config;
+use local_aws::lambda::{Config, CpuShare};
 use local_servers::helper::python;
 use serde_json::{Value, json};
 
@@ -24,6 +24,25 @@ async fn the_deadline_is_lambdas_and_known() {
         (6_000..=7_000).contains(&left["ms"].as_u64().unwrap()),
         "{left}"
     );
+}
+
+#[tokio::test]
+async fn cpu_share_holds_the_process_and_what_it_starts() {
+    let mut config = obedient();
+    config.memory_mib = 256;
+    config.cpu_share = true;
+    let function = create(config).await;
+    let answer = invoke(&function, json!({ "time_left": null })).await;
+    assert!(answer.result.is_ok(), "{answer:?}");
+    let environment = function.environment().unwrap();
+    let pid = environment.pid().await.unwrap();
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    // Where this user may not limit CPU time, the share is left out.
+    let allowed = CpuShare::create(256).is_ok();
+    assert_eq!(environment.cpu_share().is_some(), allowed);
+    assert_eq!(groups.contains("/larder-"), allowed, "{groups}");
+    let descriptor = std::fs::read_link(format!("/proc/{pid}/fd/0")).unwrap();
+    assert_eq!(descriptor.to_string_lossy(), "/dev/null");
 }
 
 #[tokio::test]

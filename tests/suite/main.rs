@@ -1,5 +1,8 @@
 //! Whole functions on real servers, and the promises that no single crate can keep.
 
+#[macro_use]
+mod networks;
+
 // `cfg(test)` always holds here; it tells the linter that these are tests, helpers and all.
 #[cfg(test)]
 mod account_limits;
@@ -82,7 +85,11 @@ mod report_doors;
 #[cfg(test)]
 mod report_faults;
 #[cfg(test)]
+mod report_network;
+#[cfg(test)]
 mod report_permissions;
+#[cfg(test)]
+mod report_tiers;
 #[cfg(test)]
 mod report_url;
 #[cfg(test)]

@@ -108,35 +108,6 @@ async fn a_report_stands_in_where_a_refresh_fails_and_says_so() {
 }
 
 #[tokio::test]
-async fn without_the_bucket_reports_are_made_and_come_without_a_pdf() {
-    let desk = Desk::new().await;
-    for (name, config) in [
-        (
-            "away",
-            desk.config()
-                .env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-                .env("CACHE_TIMEOUT_MS", "300"),
-        ),
-        (
-            "missing",
-            desk.config().env("PDF_BUCKET_NAME", "no-such-bucket-here"),
-        ),
-    ] {
-        let function = create(config).await;
-        let event = json!({ "ticker": "DBS19", "include": ["chart", "pdf"] });
-        let made = ask(&function, event).await;
-        assert_eq!(made["cache"]["state"], "generated", "{name}");
-        assert!(
-            made["chart_b64"].is_string() && made["pdf_url"].is_null(),
-            "{name}"
-        );
-        let warning = made["warnings"][0].as_str().unwrap();
-        assert!(warning.starts_with("there is no PDF"), "{name}: {warning}");
-        assert_eq!(cache(&ask_dbs(&function).await), hit("memory"), "{name}");
-    }
-}
-
-#[tokio::test]
 async fn a_model_that_is_away_or_writes_numbers_is_done_without_and_that_is_said() {
     let desk = Desk::new().await;
     for (behaviour, note) in [

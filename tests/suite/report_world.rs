@@ -1,15 +1,20 @@
 //! What the tests of reports run on: report-generator as it is deployed, with all that it asks.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use local_aws::{
     lambda::{Config, Function, TMP},
     moto::Moto,
+    network::{Link, Network, Profile, Service},
     reports::Reports,
 };
+use local_servers::redis::Redis;
 use serde_json::{Value, json};
 
 use crate::world::{World, ask, create, program};
@@ -17,22 +22,65 @@ use crate::world::{World, ask, create, program};
 pub(crate) struct Desk {
     pub(crate) reports: Reports,
     pub(crate) s3: aws_sdk_s3::Client,
+    /// The proxies between functions and all of that.
+    network: Network,
+    variables: BTreeMap<String, String>,
+    /// An S3 of its own, where the network's latencies count and those of other tests must not.
+    _moto: Option<Moto>,
 }
 
 impl Desk {
     pub(crate) async fn new() -> Self {
+        Self::on(Profile::Loopback).await
+    }
+
+    /// A desk behind the network of `profile`. Its own clients reach its servers directly.
+    pub(crate) async fn on(profile: Profile) -> Self {
         static BUCKETS: AtomicU32 = AtomicU32::new(0);
         let bucket = format!("reports-{}", BUCKETS.fetch_add(1, Ordering::Relaxed));
-        let moto = World::moto();
-        Self {
-            reports: Reports::with_bucket(moto, &bucket).await.unwrap(),
-            s3: moto.s3().await,
+        let own = (profile != Profile::Loopback).then(|| Moto::start().unwrap());
+        let moto = own.as_ref().unwrap_or_else(|| World::moto());
+        let reports = Reports::with_bucket(moto, &bucket).await.unwrap();
+        let mut network = Network::new(profile);
+        let mut variables = configured(moto, &reports).env;
+        if own.is_some() {
+            // As deployed: the defaults stand the network of an account.
+            variables.remove("CACHE_TIMEOUT_MS");
         }
+        Self {
+            variables: network.route(variables).await.unwrap(),
+            s3: moto.s3().await,
+            reports,
+            network,
+            _moto: own,
+        }
+    }
+
+    /// A Redis server behind the desk's network: itself and the address for functions.
+    pub(crate) async fn redis(&mut self) -> (Redis, String) {
+        let redis = Redis::start().unwrap();
+        let url = self.network.reach(Service::Redis, &redis.url()).await;
+        (redis, url.unwrap())
+    }
+
+    /// Replaces the link between functions and S3. There is none on loopback.
+    pub(crate) fn set_s3(&self, link: Link) {
+        self.network.proxy(Service::S3).unwrap().set_link(link);
     }
 
     /// report-generator as it is deployed, with a model.
     pub(crate) fn config(&self) -> Config {
-        configured(World::moto(), &self.reports)
+        let mut config = Config::new("report-generator", program("report-generator"));
+        config.env.clone_from(&self.variables);
+        config
+    }
+
+    /// The same with another bound on the cache's operations on loopback, where the tests' own is generous.
+    pub(crate) fn impatient(&self, milliseconds: &str) -> Config {
+        match self.network.profile() {
+            Profile::Loopback => self.config().env("CACHE_TIMEOUT_MS", milliseconds),
+            _ => self.config(),
+        }
     }
 
     /// The same without a model: rules write.

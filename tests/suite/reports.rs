@@ -1,10 +1,7 @@
-//! Reports: made once, kept in every tier, found again from there.
-
-use std::time::Duration;
+//! Reports: their objects, their dates, and when they are made again.
 
 use jiff::{SignedDuration, Timestamp};
-use local_aws::{chat::Behaviour, lambda::Outcome};
-use local_servers::redis::Redis;
+use local_aws::chat::Behaviour;
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,57 +14,6 @@ async fn session(desk: &Desk) -> String {
     let objects = desk.objects().await;
     let report = objects.iter().find(|name| name.ends_with("report.json"));
     report.unwrap().split('/').nth(3).unwrap().to_owned()
-}
-
-#[tokio::test]
-async fn a_report_is_made_once_and_then_found_in_ever_nearer_tiers() {
-    let desk = Desk::new().await;
-    let function = create(desk.config().env("CACHE_BACKEND", "sqlite,s3")).await;
-    let first = invoke(&function, json!({ "ticker": "DBS19" })).await;
-    let made = first.json().unwrap();
-    assert_eq!(cache(&made), generated());
-    assert_eq!(
-        (&made["symbol"], &made["narrative"]),
-        (&json!("D05.SI"), &json!("llm"))
-    );
-    assert_eq!(made["currency"], "SGD");
-    for (name, reading) in made["indicators"].as_object().unwrap() {
-        let n = reading["n"].as_u64().unwrap();
-        assert!(reading["value"].is_f64() && n >= 20, "{name}: {reading}");
-        assert!((0.0..=100.0).contains(&reading["percentile"].as_f64().unwrap()));
-    }
-    assert_eq!(made["indicators"].as_object().unwrap().len(), 17);
-
-    let date = made["date"].as_str().unwrap();
-    let second = invoke(&function, json!({ "ticker": "DBS19" })).await;
-    let again = second.json().unwrap();
-    assert_eq!(cache(&again), hit("sqlite"));
-    assert_eq!(again["text"], made["text"]);
-    let said = format!("SQLite cache hit for DBS19 on {date}");
-    assert!(second.messages().contains(&said), "{:?}", second.messages());
-    let saved = format!("Saved report to S3 cache: DBS19 on {date}");
-    let told = [first.messages(), second.messages()].concat();
-    assert!(told.contains(&saved), "{told:?}");
-
-    function.fresh().await;
-    let cold = invoke(&function, json!({ "ticker": "DBS19" })).await;
-    assert_eq!(cache(&cold.json().unwrap()), hit("s3"));
-    let said = format!("S3 cache hit for DBS19 on {date} (backfilled to SQLite)");
-    assert!(cold.messages().contains(&said), "{:?}", cold.messages());
-    let near = invoke(&function, json!({ "ticker": "DBS19" })).await;
-    assert_eq!(cache(&near.json().unwrap()), hit("sqlite"));
-    // The bucket is not asked about what was found there a moment ago.
-    let asked = |outcome: &Outcome| {
-        let metrics = outcome.metrics();
-        let mut tiers = metrics
-            .iter()
-            .filter_map(|document| document["Tier"].as_str());
-        tiers.any(|tier| tier == "s3")
-    };
-    let again = invoke(&function, json!({ "ticker": "DBS19" })).await;
-    assert!(!asked(&again), "{:?}", again.metrics());
-    assert_eq!(desk.reports.chat.requests().len(), 1);
-    assert_eq!(desk.reports.market.prices.count("D05.SI"), 1);
 }
 
 #[tokio::test]
@@ -163,76 +109,6 @@ async fn a_presigned_url_outlives_no_credential() {
     )
     .await;
     assert_eq!(seconds(&ask(&user, event).await), 48 * 3_600);
-}
-
-#[tokio::test]
-async fn two_askers_cost_one_generation() {
-    let desk = Desk::new().await;
-    desk.reports.chat.delay(Duration::from_secs(2));
-    let redis = Redis::start().unwrap();
-    let config = desk
-        .config()
-        .env("CACHE_BACKEND", "memory,redis,s3")
-        .env("CACHE_URL", redis.url())
-        // Twenty processes at once make an operation take longer than it may: whoever cannot ask for the lease makes a report.
-        .env("CACHE_TIMEOUT_MS", "5000");
-    let mut askers = Vec::new();
-    for _ in 0..20 {
-        let function = create(config.clone()).await;
-        askers.push(tokio::spawn(async move { ask_dbs(&function).await }));
-    }
-    let mut states = Vec::new();
-    for asker in askers {
-        states.push(cache(&asker.await.unwrap()).0);
-    }
-    let made = states.iter().filter(|state| *state == "generated").count();
-    assert_eq!((made, states.len()), (1, 20), "{states:?}");
-    assert_eq!(desk.reports.chat.requests().len(), 1);
-    // The one asker who asks for them may ask again, where this machine is so busy that an answer takes too long.
-    assert!(desk.reports.market.prices.count("D05.SI") <= 2);
-}
-
-/// In a fresh environment, by what the object says of itself, in UTC.
-#[tokio::test]
-async fn what_has_expired_is_made_anew_or_stands_in_where_it_cannot_be() {
-    let desk = Desk::new().await;
-    let config = desk.by_rules().env("CACHE_BACKEND", "s3");
-    let made = ask_dbs(&*create(config.clone()).await).await;
-    let folder = format!("cache/reports/DBS19/{}", made["date"].as_str().unwrap());
-    let age = async || {
-        for name in ["report.json", "chart.b64", "news.json"] {
-            desk.age(&format!("{folder}/{name}")).await;
-        }
-        // Nothing of old prices ever stands in.
-        desk.delete(&format!("{folder}/prices.json")).await;
-    };
-    age().await;
-    let market = &desk.reports.market.prices;
-    market.set_fault("D05.SI", Some(local_aws::market::Fault::ServerError));
-    let stale = ask_dbs(&*create(config.clone()).await).await;
-    let cached = (cache(&stale), &stale["text"]);
-    assert_eq!(
-        cached,
-        (("stale".to_owned(), Some("s3".to_owned())), &made["text"])
-    );
-    market.heal();
-    let again = ask_dbs(&*create(config.clone()).await).await;
-    assert_eq!(cache(&again), generated());
-    assert_eq!(cache(&ask_dbs(&*create(config).await).await), hit("s3"));
-}
-
-#[tokio::test]
-async fn s3_means_s3_only_and_without_a_cache_everything_is_made_each_time() {
-    let desk = Desk::new().await;
-    let only = create(desk.by_rules().env("CACHE_BACKEND", "s3")).await;
-    assert_eq!(cache(&ask_dbs(&only).await), generated());
-    assert_eq!(cache(&ask_dbs(&only).await), hit("s3"));
-    let files = std::fs::read_dir(only.environment().unwrap().tmp()).unwrap();
-    assert_eq!(files.count(), 0, "nothing lies in /tmp");
-    let off = create(desk.by_rules().env("CACHE_ENABLED", "false")).await;
-    for _ in 0..2 {
-        assert_eq!(cache(&ask_dbs(&off).await), generated());
-    }
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, Subcommand};
-use local_aws::demo;
+use clap::{Args, Parser, Subcommand};
+use local_aws::{demo, network::Profile};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs Larder's functions on a local AWS.
@@ -24,13 +24,24 @@ enum Command {
         /// Print the result as JSON instead of a table.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        network: NetworkOption,
     },
     /// Leave everything running until Ctrl-C, with the lines to try.
     Dev {
         /// Have all schedules fire this often instead of as the template says.
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
         tick: Option<u64>,
+        #[command(flatten)]
+        network: NetworkOption,
     },
+}
+
+#[derive(Args)]
+struct NetworkOption {
+    /// Network between functions and services: loopback, region or vpc (docs/network.md has their latencies).
+    #[arg(long, value_name = "PROFILE", default_value_t)]
+    network: Profile,
 }
 
 #[tokio::main]
@@ -38,8 +49,10 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let work = async {
         match arguments.command {
-            Command::Run { json } => demo::run(json).await,
-            Command::Dev { tick } => demo::dev(tick.map(Duration::from_secs)).await,
+            Command::Run { json, network } => demo::run(json, network.network).await,
+            Command::Dev { tick, network } => {
+                demo::dev(tick.map(Duration::from_secs), network.network).await
+            }
         }
     };
     // Warnings of the emulators go where the progress is told.

@@ -11,6 +11,7 @@ use crate::{
     edge::Edge,
     event_bus::EventBus,
     moto::Moto,
+    network::{Network, Profile, Service},
     progress::Progress,
     publish::{NewRelease, Publisher},
     reports::Reports,
@@ -32,6 +33,8 @@ pub struct Stack {
     pub moto: Moto,
     /// The edge in front of the releases.
     pub edge: Edge,
+    /// The edge's address for functions.
+    releases_url: String,
     /// CloudFront, whose edge that is, and what tells of changes.
     pub cdn: Cdn,
     /// Where releases come from.
@@ -46,11 +49,27 @@ pub struct Stack {
     pub reports: Reports,
     /// Where functions keep what they cache; for this stack alone.
     tmp: TempDir,
+    /// The proxies between functions and all of that.
+    network: Network,
+    variables: BTreeMap<String, String>,
 }
 
 impl Stack {
-    /// Starts everything and publishes the monitors.
-    pub async fn start(progress: &Progress) -> anyhow::Result<Self> {
+    /// Starts everything, publishes the monitors, and puts the network of `profile` in front of it all.
+    pub async fn start(progress: &Progress, profile: Profile) -> anyhow::Result<Self> {
+        let mut stack = Self::start_servers(progress, Network::new(profile)).await?;
+        let direct = stack.direct_variables();
+        stack.variables = stack.network.route(direct).await?;
+        if profile != Profile::Loopback {
+            progress.note(&format!(
+                "Network `{profile}`: its latencies are in docs/network.md"
+            ));
+        }
+        Ok(stack)
+    }
+
+    /// Starts everything. Of `network` only the way to the releases is needed here: metadata has it.
+    async fn start_servers(progress: &Progress, mut network: Network) -> anyhow::Result<Self> {
         let step = progress.step("S3, by moto");
         let moto = Moto::start()?;
         let s3 = moto.s3().await;
@@ -62,18 +81,9 @@ impl Stack {
         step.done(&format!("{} and {}", edge.url(), status_page.url()));
 
         let step = progress.step("monitors, signed and published");
-        let publisher = Publisher::create(s3, RELEASES, &edge.url()).await?;
-        let program = built("status-monitor")?;
-        let binary = std::fs::read(&program)
-            .with_context(|| format!("could not read {}: build it first", program.display()))?;
-        let version = jiff::Timestamp::now()
-            .strftime("%Y.%m.%d.%H%M%S-local")
-            .to_string();
-        for monitor in MONITORS {
-            publisher
-                .publish(&NewRelease::new(monitor, &version, binary.clone()))
-                .await?;
-        }
+        let releases_url = network.reach(Service::Edge, &edge.url()).await?;
+        let publisher = Publisher::create(s3, RELEASES, &releases_url).await?;
+        let version = publish_monitors(&publisher).await?;
         step.done(&format!("{} v{version}", MONITORS.join(" and ")));
 
         let step = progress.step("an event bus, and a bucket for statuses");
@@ -105,6 +115,7 @@ impl Stack {
         Ok(Self {
             moto,
             edge,
+            releases_url,
             cdn,
             publisher,
             status_page,
@@ -112,12 +123,19 @@ impl Stack {
             servers,
             reports,
             tmp,
+            network,
+            variables: BTreeMap::new(),
         })
     }
 
-    /// The variables that have functions use this stack and nothing else of AWS.
+    /// The variables that have functions use this stack and nothing else of AWS, through its network.
     #[must_use]
-    pub fn variables(&self) -> BTreeMap<String, String> {
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
+    /// Returns the same variables with the servers' own addresses.
+    fn direct_variables(&self) -> BTreeMap<String, String> {
         let pages = [("SLACK", SLACK), ("GITHUB", STATUSPAGE)].map(|(name, path)| {
             (
                 format!("MONITOR_ENV_{name}_STATUS_URL"),
@@ -130,7 +148,7 @@ impl Stack {
             ("AWS_ACCESS_KEY_ID", "local".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
             ("CACHE_DIR", self.tmp.path().to_string_lossy().into_owned()),
-            ("RELEASES_URL", self.edge.url()),
+            ("RELEASES_URL", self.releases_url.clone()),
             ("MONITORS", MONITORS.join(",")),
             ("REQUIRE_SIGNATURE", "true".to_owned()),
             ("TRUSTED_KEYS", self.publisher.public_key()),
@@ -146,6 +164,21 @@ impl Stack {
             .chain(pages)
             .collect()
     }
+}
+
+/// Publishes one version of all monitors and returns it.
+async fn publish_monitors(publisher: &Publisher) -> anyhow::Result<String> {
+    let program = built("status-monitor")?;
+    let binary = std::fs::read(&program)
+        .with_context(|| format!("could not read {}: build it first", program.display()))?;
+    let version = jiff::Timestamp::now()
+        .strftime("%Y.%m.%d.%H%M%S-local")
+        .to_string();
+    for monitor in MONITORS {
+        let release = NewRelease::new(monitor, &version, binary.clone());
+        publisher.publish(&release).await?;
+    }
+    Ok(version)
 }
 
 /// The path of a program of this workspace, which lies where this very program does.

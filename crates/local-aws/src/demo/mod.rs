@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::{
     cdn::TEMPLATES_BUCKET,
+    network::Profile,
     progress::Progress,
     schedule::Ticker,
     stack::Stack,
@@ -30,16 +31,16 @@ const RESULTS: &str = "target/run";
 
 /// Starts the stack, invokes every function with each of its events twice, and tells what the
 /// second time did not have to do.
-pub async fn run(json: bool) -> anyhow::Result<()> {
+pub async fn run(json: bool, network: Profile) -> anyhow::Result<()> {
     let results = workspace_root().join(RESULTS);
     std::fs::create_dir_all(&results)
         .with_context(|| format!("could not make {}", results.display()))?;
     let progress = Progress::new();
-    let stack = Stack::start(&progress).await?;
+    let stack = Stack::start(&progress, network).await?;
     let functions = template()?.functions()?;
 
     let step = progress.step("cargo lambda watch");
-    let watch = Watch::start(&stack.variables(), Some(&results.join("watch.log"))).await?;
+    let watch = Watch::start(stack.variables(), Some(&results.join("watch.log"))).await?;
     step.done(&watch.url());
 
     let mut report = Report::default();
@@ -75,12 +76,12 @@ pub async fn run(json: bool) -> anyhow::Result<()> {
 
 /// Starts the stack and leaves it running until Ctrl-C, schedules and all. `tick` overrides how
 /// often they fire.
-pub async fn dev(tick: Option<Duration>) -> anyhow::Result<()> {
+pub async fn dev(tick: Option<Duration>, network: Profile) -> anyhow::Result<()> {
     let progress = Progress::new();
-    let stack = Stack::start(&progress).await?;
+    let stack = Stack::start(&progress, network).await?;
     let functions = template()?.functions()?;
     let step = progress.step("cargo lambda watch");
-    let watch = Watch::start(&stack.variables(), None).await?;
+    let watch = Watch::start(stack.variables(), None).await?;
     step.done(&watch.url());
 
     let mut tickers = Vec::new();

@@ -16,10 +16,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::{
-    Config, FunctionError, Outcome, TMP,
+    Config, CpuShare, FunctionError, Outcome, TMP,
     api::{ACCOUNT, Api, Event, Reply},
     lock,
-    process::{Log, Process},
+    process::{Log, Process, Start},
 };
 use crate::server::Server;
 
@@ -52,6 +52,8 @@ pub struct Environment {
     api: Arc<Api>,
     server: tokio::sync::OnceCell<Server>,
     process: tokio::sync::Mutex<Option<Arc<Process>>>,
+    /// Dropped after the process in it.
+    cpu_share: Option<CpuShare>,
     log: Log,
     slots: Arc<Semaphore>,
     /// Answered, and on the way to where it is free again.
@@ -79,6 +81,17 @@ impl Environment {
             *program = copy;
         }
         let slots = usize::try_from(config.concurrency)?;
+        let cpu_share = config
+            .cpu_share
+            .then(|| CpuShare::create(config.memory_mib));
+        let cpu_share = cpu_share.transpose().unwrap_or_else(|error| {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                config.name,
+                "CPU share left out"
+            );
+            None
+        });
         Ok(Self {
             api: Api::new(config.concurrency),
             config,
@@ -86,6 +99,7 @@ impl Environment {
             _code: code,
             server: tokio::sync::OnceCell::new(),
             process: tokio::sync::Mutex::default(),
+            cpu_share,
             log: Log::default(),
             slots: Arc::new(Semaphore::new(slots)),
             settling: AtomicBool::new(false),
@@ -127,6 +141,12 @@ impl Environment {
             .await
             .as_ref()
             .and_then(|process| process.memory_kib(field))
+    }
+
+    /// Returns the group that limits its processes' CPU time, if [`Config::cpu_share`] asks for one and this system has it.
+    #[must_use]
+    pub fn cpu_share(&self) -> Option<&CpuShare> {
+        self.cpu_share.as_ref()
     }
 
     /// Kills its process, as a crash does. The next invocation starts another on the same `/tmp`.
@@ -233,12 +253,13 @@ impl Environment {
             .await?;
         let env = self.variables(server);
         let began = Instant::now();
-        let process = Arc::new(Process::start(
-            &self.config.command,
-            &env,
-            self.config.user,
-            &self.log,
-        )?);
+        let start = Start {
+            command: &self.config.command,
+            env: &env,
+            user: self.config.user,
+            cpu_share: self.cpu_share.as_ref(),
+        };
+        let process = Arc::new(start.process(&self.log).await?);
         let started = tokio::select! {
             biased;
             ready = self.api.initialised() => ready,

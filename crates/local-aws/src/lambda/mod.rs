@@ -9,6 +9,7 @@
 //! the Lambda execution environment lifecycle" in the AWS Lambda Developer Guide.
 
 mod api;
+mod cpu_share;
 mod environment;
 mod front;
 mod outcome;
@@ -25,6 +26,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::server::Server;
+pub use cpu_share::CpuShare;
 pub use environment::Environment;
 pub use outcome::{FunctionError, Outcome};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub retry_delays: [Duration; 2],
     /// The user that its processes run as; this process's own if unset.
     pub user: Option<u32>,
+    /// Whether its processes get the CPU time of its memory size only, where this system can limit it.
+    pub cpu_share: bool,
 }
 
 impl Config {
@@ -68,6 +72,7 @@ impl Config {
             concurrency: 1,
             retry_delays: [Duration::from_mins(1), Duration::from_mins(2)],
             user: None,
+            cpu_share: false,
         }
     }
 
@@ -187,6 +192,14 @@ impl Function {
     #[must_use]
     pub fn failed_events(&self) -> Vec<Value> {
         lock(&self.failed).clone()
+    }
+
+    /// Waits until every environment is done with what it does after an answer.
+    pub async fn settled(&self) {
+        let environments = lock(&self.environments).clone();
+        for environment in environments {
+            drop(environment.reserve_settling().await);
+        }
     }
 
     /// Ends all environments as Lambda does when it takes them back, so that the next invocation is

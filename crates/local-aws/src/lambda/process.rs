@@ -11,12 +11,12 @@ use std::{
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader},
     process::{Child, Command},
     sync::watch,
 };
 
-use super::lock;
+use super::{CpuShare, lock};
 
 /// Lines that a process wrote.
 pub(super) type Log = Arc<Mutex<Vec<String>>>;
@@ -29,45 +29,77 @@ pub(super) struct Process {
     ended: watch::Receiver<Option<String>>,
 }
 
-impl Process {
-    /// Starts `command` with `env` and nothing else, and collects what it writes in `log`.
-    pub(super) fn start(
-        command: &[PathBuf],
-        env: &BTreeMap<String, String>,
-        user: Option<u32>,
-        log: &Log,
-    ) -> anyhow::Result<Self> {
-        let (program, args) = command
-            .split_first()
-            .context("a function needs a program")?;
-        let mut command = Command::new(program);
-        command
-            .args(args)
-            .env_clear()
-            .envs(env)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .process_group(0);
-        if let Some(user) = user {
-            command.uid(user).gid(user);
-        }
-        larder_artifact::end_with_parent(&mut command);
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("could not start {}", program.display()))?;
+/// Shell script that waits for a line and then becomes the program that its arguments name.
+const WHEN_TOLD: &str = r#"read -r _; exec "$0" "$@" < /dev/null"#;
+
+/// All that a process is started with.
+#[derive(Debug)]
+pub(super) struct Start<'a> {
+    /// The program and its arguments.
+    pub(super) command: &'a [PathBuf],
+    /// Its variables; it gets no others.
+    pub(super) env: &'a BTreeMap<String, String>,
+    /// The user that it runs as; this process's own if unset.
+    pub(super) user: Option<u32>,
+    /// The group that it is in from its first instruction on.
+    pub(super) cpu_share: Option<&'a CpuShare>,
+}
+
+impl Start<'_> {
+    /// Starts the process, and collects what it writes in `log`.
+    pub(super) async fn process(&self, log: &Log) -> anyhow::Result<Process> {
+        let mut child = self.spawn()?;
         let pid = child
             .id()
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
             .context("it ended at once")?;
+        if let (Some(share), Some(mut stdin)) = (self.cpu_share, child.stdin.take()) {
+            share.add(Pid::as_raw_nonzero(pid).get())?;
+            stdin.write_all(b"\n").await?;
+        }
         collect(child.stdout.take(), log);
         collect(child.stderr.take(), log);
         let (tell, ended) = watch::channel(None);
         tokio::spawn(async move { tell.send_replace(Some(how_it_ended(child).await)) });
-        Ok(Self { pid, ended })
+        Ok(Process { pid, ended })
     }
 
+    fn spawn(&self) -> anyhow::Result<Child> {
+        let (program, args) = self
+            .command
+            .split_first()
+            .context("a function needs a program")?;
+        let mut command = if self.cpu_share.is_some() {
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .args(["-c", WHEN_TOLD])
+                .arg(program)
+                .stdin(Stdio::piped());
+            shell
+        } else {
+            let mut command = Command::new(program);
+            command.stdin(Stdio::null());
+            command
+        };
+        command
+            .args(args)
+            .env_clear()
+            .envs(self.env)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .process_group(0);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        larder_artifact::end_with_parent(&mut command);
+        command
+            .spawn()
+            .with_context(|| format!("could not start {}", program.display()))
+    }
+}
+
+impl Process {
     /// Waits for its end and says how it came.
     pub(super) async fn ended(&self) -> String {
         let mut ended = self.ended.clone();

@@ -73,7 +73,8 @@ impl Network {
         Ok(url)
     }
 
-    /// Puts proxies in front of every server that a function's variables name. `AWS_ENDPOINT_URL` leads to the one in front of
+    /// Puts proxies in front of every server that a function's variables name, but for those that lead to a proxy already.
+    /// `AWS_ENDPOINT_URL` leads to the one in front of
     /// S3, and further variables to those in front of the other services that are there. Without a profile nothing changes.
     pub async fn route(
         &mut self,
@@ -85,7 +86,8 @@ impl Network {
         let all = variables.get(ALL_OF_AWS).cloned();
         for (name, service) in ROUTES {
             let fallback = all.as_ref().filter(|_| name.starts_with(ALL_OF_AWS));
-            if let Some(upstream) = variables.get(name).or(fallback).cloned() {
+            let upstream = variables.get(name).or(fallback).cloned();
+            if let Some(upstream) = upstream.filter(|it| !self.is_routed(it)) {
                 let url = self.reach(service, &upstream).await?;
                 variables.insert(name.to_owned(), url);
             }
@@ -94,6 +96,10 @@ impl Network {
             variables.insert(ALL_OF_AWS.to_owned(), s3);
         }
         Ok(variables)
+    }
+
+    fn is_routed(&self, url: &str) -> bool {
+        self.proxies.iter().any(|proxy| proxy.url() == url)
     }
 
     /// Returns the first proxy in front of `service`, if any.
@@ -134,6 +140,10 @@ mod tests {
         let http = network.proxy(Service::Http).unwrap();
         assert_eq!(*page, http.url() + "/api/current");
         assert!(!routed.contains_key("CACHE_URL"), "none was set");
+        let edge = network.reach(Service::Edge, "http://127.0.0.1:4").await;
+        let variables = BTreeMap::from([("RELEASES_URL".to_owned(), edge.unwrap())]);
+        let again = network.route(variables.clone()).await.unwrap();
+        assert_eq!(again, variables, "one proxy is enough");
     }
 
     #[tokio::test]
