@@ -224,6 +224,8 @@ fn likeness(one: &Ticker, other: &Ticker) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn tickers() -> Tickers {
@@ -296,7 +298,10 @@ mod tests {
             let refused = Tickers::parse(text, false).unwrap_err();
             assert!(refused.contains(said), "{refused}");
         }
-        let lines = "Symbol,Ticker\n".to_owned() + &"T,S\n".repeat(10_000);
+        let mut lines = "Symbol,Ticker\n".to_owned();
+        for n in 0..MAX_LINES {
+            writeln!(lines, "T{n},S").unwrap();
+        }
         let refused = Tickers::parse(&lines, false).unwrap_err();
         assert_eq!(refused, "it has more than 10000 lines");
     }
