@@ -133,14 +133,11 @@ async fn an_object_is_cleared_from_all_that_serve_its_bucket_under_the_path_that
     )
     .await;
     let of = |answer: &Value| (answer["distribution_id"].clone(), answer["paths"].clone());
-    assert_eq!(
-        of(&answer),
-        (json!(DISTRIBUTION), json!(["/prod/%C3%A4%20b.html"]))
-    );
-    assert_eq!(
-        of(&answer["others"][0]),
-        (json!("E1AAAAAAAAAAAA"), json!(["/%C3%A4%20b.html"]))
-    );
+    // S3 takes a plus for a blank, and each spelling is cached by itself.
+    let paths = json!(["/prod/%C3%A4%20b.html", "/prod/%C3%A4+b.html"]);
+    assert_eq!(of(&answer), (json!(DISTRIBUTION), paths));
+    let paths = json!(["/%C3%A4%20b.html", "/%C3%A4+b.html"]);
+    assert_eq!(of(&answer["others"][0]), (json!("E1AAAAAAAAAAAA"), paths));
     let elsewhere = ask(
         &function,
         object_event(&cdn.bucket, "test/a", "2026-11-27T04:00:00Z"),

@@ -137,7 +137,7 @@ fn check_invalidations(rows: &[Value], publishing: &Value) {
     let [before, stale, fresh, run] = versions.as_slice() else {
         panic!("{steps:?}")
     };
-    assert_eq!(before, stale, "published, and not yet to be had");
+    assert_eq!(before, stale, "published, and not yet to be had: {steps:?}");
     assert_ne!(stale, fresh, "invalidated");
     assert_eq!(fresh, run);
     assert_eq!(steps[2]["billed_paths"], 2.0);
@@ -201,7 +201,7 @@ fn fires_and_ends(network: &str) {
         lines.lock().unwrap().iter().any(|line| line.contains(text))
     };
     let deadline = Instant::now() + Duration::from_mins(2);
-    while !has(&said, "monitor-runner: Using cached Slack binary") {
+    while !has(&said, "larder-artifact: Using cached Slack binary") {
         let lines = said.lock().unwrap().join("\n");
         assert!(
             Instant::now() < deadline,

@@ -191,13 +191,13 @@ async fn a_lock_file_that_became_a_link_is_replaced() {
     let lock = tmp.join("watchy-slack-monitor.lock");
     let elsewhere = tmp.join("elsewhere");
     std::fs::write(&elsewhere, "untouched").unwrap();
-    for (version, target) in [
-        ("2.0", elsewhere.as_path()),
-        ("3.0", std::path::Path::new("/nothing")),
+    for (version, marker, target) in [
+        ("2.0", "new-----", elsewhere.as_path()),
+        ("3.0", "newest--", std::path::Path::new("/nothing")),
     ] {
         std::fs::remove_file(&lock).unwrap();
         std::os::unix::fs::symlink(target, &lock).unwrap();
-        world.publish(version, "new-----").await;
+        world.publish(version, marker).await;
         world.edge.clear();
         let run = run_slack(&function).await;
         assert_eq!(

@@ -164,7 +164,10 @@ async fn lines_to_try_work_without_a_virtual_environment_or_the_aws_cli() {
         .collect();
     let tried = shown.iter().skip_while(|line| !line.starts_with("Try"));
     let tried = tried.filter_map(|line| line.strip_prefix("  "));
-    let tried: Vec<&str> = tried.filter(|line| !line.starts_with('#')).collect();
+    // Addresses for a browser are among them.
+    let tried: Vec<&str> = tried
+        .filter(|line| !line.starts_with(['#', ' ']) && !line.starts_with("http://"))
+        .collect();
     assert!(tried.len() > 10, "{shown:?}");
     let programs = tried.iter().filter_map(|line| line.split(' ').next());
     for name in programs.filter(|name| *name != "curl") {

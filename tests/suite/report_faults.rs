@@ -6,7 +6,7 @@ use local_aws::{chat::Behaviour, market::Fault};
 use serde_json::json;
 
 use crate::{
-    report_world::{Desk, ask_dbs, cache, generated, hit},
+    report_world::{Desk, ask_dbs, cache, generated},
     world::{ask, create, invoke},
 };
 

@@ -116,6 +116,11 @@ impl<W: Write> Verifying<W> {
         }
     }
 
+    /// Whether more may have to come: there are fewer bytes than the size says, or exactly the right ones.
+    pub(crate) fn is_beginning(&self) -> bool {
+        self.written < self.size || Sha256::finish(self.hash.clone()) == self.sha256
+    }
+
     pub(crate) fn finish(self) -> Result<W, Mismatch> {
         if self.written != self.size {
             return Err(Mismatch::Size {

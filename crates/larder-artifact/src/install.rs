@@ -191,12 +191,16 @@ async fn fetch(
         Compression::Gzip => {
             let mut unpacking = GzDecoder::new(verifying);
             let count = download.copy_to(&mut unpacking).await?.map_err(failed)?;
-            let is_cut = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
-            let unpacked = unpacking.finish().map_err(|error| match error {
-                error if download.is_open_ended && is_cut(&error) => broke_off(count),
-                error => failed(error),
-            });
-            (unpacked?, count)
+            // The decoder has one error for a stream that was cut and for one that is corrupt.
+            if let Err(error) = unpacking.try_finish() {
+                let is_cut = download.is_open_ended && unpacking.get_ref().is_beginning();
+                return Err(if is_cut {
+                    broke_off(count)
+                } else {
+                    failed(error)
+                });
+            }
+            (unpacking.finish().map_err(failed)?, count)
         }
     };
     let verified = verifying.finish().map_err(|mismatch| match mismatch {

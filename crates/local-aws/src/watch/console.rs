@@ -39,9 +39,8 @@ fn readable(line: &str) -> Option<String> {
 /// Formats a log line of a function: crate, level unless INFO, message, fields.
 fn of_record(fields: &Map<String, Value>) -> String {
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (crate_name, _) = text("target")
-        .split_once("::")
-        .unwrap_or((text("target"), ""));
+    // Lines that were written for CloudWatch as they are have none.
+    let crate_name = text("target").split("::").next().unwrap_or_default();
     let level = Some(text("level")).filter(|level| *level != "INFO");
     let rest = fields
         .iter()
@@ -50,7 +49,8 @@ fn of_record(fields: &Map<String, Value>) -> String {
             Value::String(value) => format!("{name}={value:?}"),
             other => format!("{name}={other}"),
         });
-    let words = [crate_name.replace('_', "-") + ":"]
+    let crate_name = (!crate_name.is_empty()).then(|| crate_name.replace('_', "-") + ":");
+    let words = crate_name
         .into_iter()
         .chain(level.map(str::to_owned))
         .chain([text("message").to_owned()])
@@ -73,6 +73,11 @@ mod tests {
         assert!(
             said.contains("error.kind=\"Upstream\"") && said.contains("tries=2"),
             "{said}"
+        );
+        let bare = r#"{"level":"INFO","message":"Monitor result","monitor":"slack"}"#;
+        assert_eq!(
+            readable(bare).as_deref(),
+            Some("Monitor result monitor=\"slack\"")
         );
         let info = r#"{"level":"INFO","message":"Using cached Slack binary v1","target":"monitor_runner::monitor"}"#;
         let said = readable(info);
