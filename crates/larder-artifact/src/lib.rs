@@ -15,6 +15,7 @@ mod invalid_metadata;
 pub mod json;
 mod lock;
 mod metadata;
+mod newest;
 mod orphans;
 mod request;
 mod script;

@@ -19,6 +19,7 @@ use crate::{
     invalid_metadata::InvalidMetadata,
     lock::Lock,
     metadata::{Expected, Release, SignedText},
+    newest::Metadata,
     store::{Artifact, Artifacts, Cache, Ensured, Slot},
 };
 
@@ -82,13 +83,14 @@ impl Request<'_> {
             url: Box::new(url.clone()),
             source,
         };
-        let known = self.slot.know(|known| known.newest.clone());
-        let etag = known.as_ref().and_then(|(_, etag)| etag.as_ref());
-        let (release, etag) = match (
-            self.artifacts.http.metadata(url, etag).await?,
-            known.clone(),
+        let newest = &self.artifacts.newest;
+        let known = newest.get(self.artifact).await;
+        let etag = known.as_ref().and_then(|known| known.etag());
+        let (metadata, is_new) = match (
+            self.artifacts.http.metadata(url, etag.as_ref()).await?,
+            known,
         ) {
-            (Fetched::NotModified, Some(known)) => known,
+            (Fetched::NotModified, Some(known)) => (known, false),
             // No ETag was sent, so this is no answer to what was asked.
             (Fetched::NotModified, None) => {
                 return Err(Error::Status {
@@ -96,18 +98,19 @@ impl Request<'_> {
                     status: 304,
                 });
             }
-            (Fetched::Document { etag, body }, _) => (
-                Arc::new(Release::parse(&body, &self.expected()).map_err(invalid)?),
-                etag,
-            ),
+            (Fetched::Document { etag, body }, _) => {
+                (Arc::new(Metadata::new(etag.as_ref(), body)), true)
+            }
         };
+        let release = metadata.release(&self.expected()).map_err(invalid)?;
         let now = Timestamp::now();
         let floor = self.floor();
         release.check_now(now, floor).map_err(invalid)?;
-        self.slot.know(|known| {
-            known.floor = Some(floor.max(release.epoch()));
-            known.newest = Some((Arc::clone(&release), etag));
-        });
+        self.slot
+            .know(|known| known.floor = Some(floor.max(release.epoch())));
+        if is_new {
+            newest.put(self.artifact, metadata).await;
+        }
         Ok(release)
     }
 

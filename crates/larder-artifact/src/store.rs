@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use reqwest::header::HeaderValue;
 use url::Url;
 
 use crate::{
@@ -18,6 +17,7 @@ use crate::{
     image::{Budget, ExecMode, Image},
     install::Verified,
     metadata::{Release, platform},
+    newest::Newest,
     trust::Trust,
 };
 
@@ -123,6 +123,7 @@ impl Ensured {
 #[derive(Debug)]
 pub struct Artifacts {
     pub(crate) http: Http,
+    pub(crate) newest: Newest,
     pub(crate) options: Options,
     pub(crate) platform: String,
     /// What is left of [`Options::memory_limit`].
@@ -140,8 +141,6 @@ pub(crate) struct Slot {
 
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    /// The newest metadata that was accepted, and the ETag that it came with.
-    pub(crate) newest: Option<(Arc<Release>, Option<HeaderValue>)>,
     /// The epoch under which metadata was rolled back; none before the first metadata.
     pub(crate) floor: Option<u64>,
     /// When the source last confirmed the newest, and what of that is on disk; seconds since 1970.
@@ -159,11 +158,13 @@ impl Slot {
 }
 
 impl Artifacts {
-    /// A cache that knows nothing yet. Asks nothing and touches no file; fails if TLS cannot be set
-    /// up.
-    pub fn new(options: Options) -> Result<Self, Error> {
+    /// Creates a cache of binaries whose metadata is kept in `metadata`, which should be this process's memory: a shared
+    /// tier takes longer than the request that it would shorten. Asks nothing and touches no file; fails if TLS cannot be
+    /// set up.
+    pub fn new(options: Options, metadata: &larder::Cache) -> Result<Self, Error> {
         Ok(Self {
             http: Http::new()?,
+            newest: Newest::new(metadata),
             memory: Budget::new(options.memory_limit),
             options,
             platform: platform(),

@@ -62,9 +62,9 @@ impl App {
     /// Closes the process to its children and prepares the cache. Neither downloads nor connects.
     pub fn new(config: Config, aws: &SdkConfig) -> anyhow::Result<Self> {
         harden()?;
-        let artifacts = Artifacts::new(config.artifacts.clone())?;
-        let homes = Homes::new(&config.cache_dir);
         let memory = status::memory();
+        let artifacts = Artifacts::new(config.artifacts.clone(), &memory)?;
+        let homes = Homes::new(&config.cache_dir);
         let announcer = Announcer::new(&config, aws, &memory)?;
         let names = config.child_env.parameters.clone();
         let secrets = if names.is_empty() {

@@ -40,7 +40,7 @@ const LOCK_TIME: Duration = SEND_TIME.saturating_add(Duration::from_secs(10));
 const LONGEST_RUN: SignedDuration = SignedDuration::from_mins(15);
 /// Between two attempts to take a lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
-/// Room for statuses and secrets in this process's memory.
+/// Room for statuses, secrets and releases' metadata in this process's memory.
 const MEMORY: u64 = 4 << 20;
 
 /// The detail type of the event.
