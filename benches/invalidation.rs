@@ -19,6 +19,7 @@ use local_aws::{
     dynamodb::{client, create_table},
     lambda::{Config, Function, Lambda},
 };
+use local_network::{Network, Profile, Service};
 use local_servers::{dynamodb::DynamoDb, helper::workspace_root};
 use serde_json::json;
 
@@ -27,6 +28,8 @@ use self::stand::{invoke, peak, programs, progress};
 const COLD_ROUNDS: usize = 20;
 const REQUESTS: usize = 200;
 const FIRST: usize = 20;
+/// The function's memory in `template.yaml`.
+const MEMORY_MIB: u32 = 256;
 const DISTRIBUTION: &str = "E2BX1E7RR7IV8R";
 
 #[tokio::main(flavor = "current_thread")]
@@ -34,24 +37,35 @@ async fn main() -> anyhow::Result<()> {
     let mut page = Page::default();
     progress("planning");
     plan_shapes::measure(&mut page)?;
-    let bench = Bench::start().await?;
-    bench.cold_start(&mut page).await?;
-    bench.request(&mut page).await?;
+    measure(Profile::Loopback, &mut page).await?;
+    let mut region = Page::default();
+    measure(Profile::Region, &mut region).await?;
+    let page = page.beside(region);
     let page = page.write(&workspace_root().join("docs/benchmarks-cdn.md"))?;
     writeln!(std::io::stdout(), "{page}")?;
     Ok(())
 }
 
+async fn measure(profile: Profile, page: &mut Page) -> anyhow::Result<()> {
+    let bench = Bench::start(profile).await?;
+    bench.cold_start(page).await?;
+    bench.request(page).await
+}
+
 /// A CloudFront, a table, and who asks them.
 struct Bench {
-    cloudfront: CloudFront,
-    tables: DynamoDb,
+    _cloudfront: CloudFront,
+    _tables: DynamoDb,
+    network: Network,
+    /// Where functions, and the floors, find them.
+    cloudfront_url: String,
+    tables_url: String,
     lambda: Lambda,
     programs: PathBuf,
 }
 
 impl Bench {
-    async fn start() -> anyhow::Result<Self> {
+    async fn start(profile: Profile) -> anyhow::Result<Self> {
         let cloudfront = CloudFront::start().await?;
         cloudfront.set_delay(Duration::ZERO);
         cloudfront.add(Distribution::new(DISTRIBUTION, "releases").alias("releases.watchy.cloud"));
@@ -59,9 +73,17 @@ impl Bench {
         for table in ["invalidations", "bare"] {
             create_table(&client(&tables).await, table, &["pk", "sk"]).await?;
         }
+        let mut network = Network::new(profile);
+        let cloudfront_url = network
+            .reach(Service::CloudFront, &cloudfront.url())
+            .await?;
+        let tables_url = network.reach(Service::DynamoDb, &tables.url()).await?;
         Ok(Self {
-            cloudfront,
-            tables,
+            _cloudfront: cloudfront,
+            _tables: tables,
+            network,
+            cloudfront_url,
+            tables_url,
             lambda: Lambda::start().await?,
             programs: programs()?,
         })
@@ -70,8 +92,8 @@ impl Bench {
     fn function(&self, mut config: Config) -> Arc<Function> {
         config.freeze = false;
         let config = config
-            .env("AWS_ENDPOINT_URL_CLOUDFRONT", self.cloudfront.url())
-            .env("AWS_ENDPOINT_URL_DYNAMODB", self.tables.url())
+            .env("AWS_ENDPOINT_URL_CLOUDFRONT", &*self.cloudfront_url)
+            .env("AWS_ENDPOINT_URL_DYNAMODB", &*self.tables_url)
             .env("INVALIDATIONS_TABLE", "invalidations")
             .env("CACHE_BACKEND", "memory")
             .env("AWS_LAMBDA_LOG_LEVEL", "WARN");
@@ -86,7 +108,8 @@ impl Bench {
 
     async fn cold_start(&self, page: &mut Page) -> anyhow::Result<()> {
         progress("cold start");
-        let contestants = self.contestants()?;
+        let profile = self.network.profile();
+        let contestants = stand::cold(&self.lambda, profile, MEMORY_MIB, self.contestants()?);
         let mut samples = [const { Samples::new() }; 3];
         for round in 0..COLD_ROUNDS {
             for (function, samples) in contestants.iter().zip(&mut samples) {
@@ -96,10 +119,7 @@ impl Bench {
                 function.fresh().await;
             }
         }
-        page.section(
-            "Cold start",
-            "From the process's start to its first request for an event.",
-        );
+        page.section("Cold start", stand::COLD_START);
         let [floor, ours, python] = &samples;
         page.figure(
             "a function that only answers, same runtime crate and profile",
@@ -130,7 +150,9 @@ impl Bench {
         let mut samples = [const { Samples::new() }; 3];
         let mut first = [const { Samples::new() }; 3];
         let items = [Item::parse("/a")?, Item::parse("/b")?];
-        let usage = Usage::new(Some((client(&self.tables).await, "bare".to_owned())));
+        let tables = local_aws::sdk_config(&self.tables_url).await;
+        let tables = aws_sdk_dynamodb::Client::new(&tables);
+        let usage = Usage::new(Some((tables, "bare".to_owned())));
         for round in 0..FIRST + REQUESTS {
             let began = Instant::now();
             bare.create(DISTRIBUTION, &items, &format!("bare-{round}"))
@@ -200,7 +222,7 @@ impl Bench {
 
     /// The port to CloudFront, on its own.
     async fn bare(&self) -> Client {
-        Client::new(&local_aws::sdk_config(&self.cloudfront.url()).await)
+        Client::new(&local_aws::sdk_config(&self.cloudfront_url).await)
     }
 }
 
@@ -208,7 +230,7 @@ impl Bench {
 fn report(page: &mut Page, [floor, all]: [&Samples; 2], samples: &[Samples; 3]) {
     page.section(
         "A release's invalidation",
-        "From the event's dispatch to the answer's arrival: one CreateInvalidation, its count and the month's in DynamoDB, all on loopback.",
+        "From the event's dispatch to the answer's arrival: one CreateInvalidation, its count and the month's in DynamoDB.",
     );
     let [answer, ours, python] = samples;
     page.figure(

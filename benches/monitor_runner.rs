@@ -15,30 +15,42 @@ use local_aws::{
     moto::Moto,
     publish::{NewRelease, Publisher},
 };
+use local_network::{Network, Profile, Service};
 use local_servers::helper::workspace_root;
 use serde_json::{Value, json};
 
 use self::stand::{peak, programs, progress};
 
 const COLD_ROUNDS: usize = 30;
+/// The function's memory in `template.yaml`.
+const MEMORY_MIB: u32 = 512;
 
 // On one thread, so that what is measured does not wait for one of ours to wake another.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let bench = Bench::start().await?;
-    let mut page = Page::default();
-    bench.cold_start(&mut page).await?;
-    warm::measure(&bench, &mut page).await?;
-    download::measure(&bench, &mut page).await?;
-    bench.memory(&mut page).await?;
+    let page = measured(Profile::Loopback).await?;
+    let page = page.beside(measured(Profile::Region).await?);
     let page = page.write(&workspace_root().join("docs/benchmarks.md"))?;
     writeln!(std::io::stdout(), "{page}")?;
     Ok(())
 }
 
+async fn measured(profile: Profile) -> anyhow::Result<Page> {
+    let bench = Bench::start(profile).await?;
+    let mut page = Page::default();
+    bench.cold_start(&mut page).await?;
+    warm::measure(&bench, &mut page).await?;
+    download::measure(&bench, &mut page).await?;
+    bench.memory(&mut page).await?;
+    Ok(page)
+}
+
 struct Bench {
     _moto: Moto,
-    edge: Edge,
+    _edge: Edge,
+    network: Network,
+    /// The edge's address for functions.
+    releases_url: String,
     publisher: Publisher,
     lambda: Lambda,
     programs: PathBuf,
@@ -46,14 +58,18 @@ struct Bench {
 }
 
 impl Bench {
-    async fn start() -> anyhow::Result<Self> {
+    async fn start(profile: Profile) -> anyhow::Result<Self> {
+        let mut network = Network::new(profile);
         let moto = Moto::start()?;
         let s3 = moto.s3().await;
         let edge = Edge::start(s3.clone(), "releases").await?;
-        let publisher = Publisher::create(s3, "releases", &edge.url()).await?;
+        let releases_url = network.reach(Service::Edge, &edge.url()).await?;
+        let publisher = Publisher::create(s3, "releases", &releases_url).await?;
         let bench = Self {
             _moto: moto,
-            edge,
+            _edge: edge,
+            network,
+            releases_url,
             publisher,
             lambda: Lambda::start().await?,
             programs: programs()?,
@@ -90,7 +106,7 @@ impl Bench {
     }
 
     fn url(&self, monitor: &str, file: &str) -> String {
-        format!("{}/binaries/{monitor}-monitor/{file}", self.edge.url())
+        format!("{}/binaries/{monitor}-monitor/{file}", self.releases_url)
     }
 
     fn function(&self, name: &str, mut config: Config) -> Arc<Function> {
@@ -98,7 +114,7 @@ impl Bench {
         name.clone_into(&mut config.name);
         self.lambda.create(
             config
-                .env("RELEASES_URL", self.edge.url())
+                .env("RELEASES_URL", &*self.releases_url)
                 .env("CACHE_DIR", TMP),
         )
     }
@@ -127,6 +143,8 @@ impl Bench {
     async fn cold_start(&self, page: &mut Page) -> anyhow::Result<()> {
         progress("cold start");
         let contestants = [self.ours("auto"), self.answer_only(), self.python()?];
+        let profile = self.network.profile();
+        let contestants = stand::cold(&self.lambda, profile, MEMORY_MIB, contestants);
         let mut samples = [const { Samples::new() }; 3];
         for _ in 0..COLD_ROUNDS {
             for (function, samples) in contestants.iter().zip(&mut samples) {
@@ -136,10 +154,7 @@ impl Bench {
             }
         }
         let [ours, floor, python] = samples;
-        page.section(
-            "Cold start",
-            "From the process's start to its first request for an event.",
-        );
+        page.section("Cold start", stand::COLD_START);
         page.figure("monitor-runner", &ours, "ms");
         page.figure(
             "a function that only answers, same runtime crate and profile",

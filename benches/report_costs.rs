@@ -79,7 +79,7 @@ pub(crate) async fn tables(
 async fn requests(bench: &Bench) -> anyhow::Result<[Requests; 3]> {
     bench.wipe().await?;
     bench.world.chat.delay(Duration::ZERO);
-    let door = Door::to(bench.moto.url(), Duration::ZERO).await?;
+    let door = Door::to(bench.moto.url()).await?;
     let function = bench.ours("counted", &[("AWS_ENDPOINT_URL", &door.url())]);
     let report = json!({ "ticker": TICKER });
     let with_pdf = json!({ "ticker": TICKER, "include": ["pdf"] });

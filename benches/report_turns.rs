@@ -4,12 +4,15 @@ use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, ensure};
 use benches::measure::{Goal, Page, Samples};
+use local_network::Profile;
 use local_servers::helper::workspace_root;
 use serde_json::{Value, json};
 
-use crate::{Bench, MODEL, SYMBOL, TICKER, ask, ask_for, invoke, peak, progress};
+use crate::{Bench, MODEL, SYMBOL, TICKER, ask, ask_for, invoke, peak, progress, stand};
 
 const COLD_ROUNDS: usize = 20;
+/// The function's memory in `template.yaml`.
+const MEMORY_MIB: u32 = 1_024;
 const USES: usize = 8;
 const GENERATIONS: usize = 5;
 const ASKERS: usize = 20;
@@ -21,20 +24,21 @@ fn whole() -> Value {
 
 pub(crate) async fn cold_start(bench: &Bench, page: &mut Page) -> anyhow::Result<()> {
     progress("cold start");
-    let contestants = [
-        (
-            "a function that only answers, same runtime crate and profile",
-            bench.answer_only(),
-        ),
-        ("report-generator", bench.ours("start", &[])),
-        (
-            "Python on awslambdaric, with boto3",
-            bench.python("python")?,
-        ),
+    let names = [
+        "a function that only answers, same runtime crate and profile",
+        "report-generator",
+        "Python on awslambdaric, with boto3",
     ];
+    let contestants = [
+        bench.answer_only(),
+        bench.ours("start", &[]),
+        bench.python("python")?,
+    ];
+    let profile = bench.network.profile();
+    let contestants = stand::cold(&bench.lambda, profile, MEMORY_MIB, contestants);
     let mut samples = [const { Samples::new() }; 3];
     for _ in 0..COLD_ROUNDS {
-        for ((_, function), samples) in contestants.iter().zip(&mut samples) {
+        for (function, samples) in contestants.iter().zip(&mut samples) {
             // No ticker: a refusal is as good an answer.
             let outcome = function
                 .invoke(json!({ "ticker": "-" }).to_string())
@@ -43,12 +47,9 @@ pub(crate) async fn cold_start(bench: &Bench, page: &mut Page) -> anyhow::Result
             function.fresh().await;
         }
     }
-    page.section(
-        "Cold start",
-        "From the process's start to its first request for an event. The peer imports pandas, matplotlib and reportlab only where \
-         it makes a report.",
-    );
-    for ((name, _), samples) in contestants.iter().zip(&samples) {
+    let how = "The peer imports pandas, matplotlib and reportlab only where it makes a report.";
+    page.section("Cold start", &format!("{} {how}", stand::COLD_START));
+    for (name, samples) in names.iter().zip(&samples) {
         page.figure(name, samples, "ms");
     }
     let [floor, ours, python] = samples.map(|samples| samples.median());
@@ -62,7 +63,10 @@ pub(crate) async fn cold_start(bench: &Bench, page: &mut Page) -> anyhow::Result
         python / ours,
         Goal::AtLeast(8.0),
     );
-    sizes(bench, page)
+    match profile {
+        Profile::Loopback => sizes(bench, page),
+        _ => Ok(()),
+    }
 }
 
 fn sizes(bench: &Bench, page: &mut Page) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ mod report_turns;
 mod stand;
 
 use std::{
+    collections::BTreeMap,
     io::Write as _,
     path::PathBuf,
     sync::Arc,
@@ -25,12 +26,14 @@ use local_aws::{
     moto::Moto,
     reports::Reports,
 };
+use local_network::{Network, Profile};
 use local_servers::helper::workspace_root;
 use serde_json::{Value, json};
 
 use self::stand::{invoke, peak, programs, progress};
 
 const TICKER: &str = "DBS19";
+const AWS_URL: &str = "AWS_ENDPOINT_URL";
 const SYMBOL: &str = "D05.SI";
 const BUCKET: &str = "reports";
 /// The peer's, whose objects are not ours.
@@ -40,7 +43,7 @@ const MODEL: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let bench = Bench::start().await?;
+    let bench = Bench::start(Profile::Loopback).await?;
     let mut page = Page::default();
     report_turns::cold_start(&bench, &mut page).await?;
     let warm = report_hits::warm(&bench, &mut page).await?;
@@ -52,14 +55,33 @@ async fn main() -> anyhow::Result<()> {
     let headline = report_turns::headline(&bench, &mut page, warm).await?;
     let calls = report_turns::twenty(&bench, &mut page).await?;
     report_costs::tables(&bench, &mut page, &headline, calls).await?;
+    drop(bench);
+    let page = page.beside(region().await?);
     let page = page.write(&workspace_root().join("docs/benchmarks-reports.md"))?;
     writeln!(std::io::stdout(), "{page}")?;
     Ok(())
 }
 
+/// What depends on a network, under that of an account.
+async fn region() -> anyhow::Result<Page> {
+    let bench = Bench::start(Profile::Region).await?;
+    let mut page = Page::default();
+    report_turns::cold_start(&bench, &mut page).await?;
+    let warm = report_hits::warm(&bench, &mut page).await?;
+    report_cold::measure(&bench, &mut page).await?;
+    report_turns::first_use(&bench, &mut page).await?;
+    report_turns::memory(&bench, &mut page).await?;
+    report_turns::headline(&bench, &mut page, warm).await?;
+    report_turns::twenty(&bench, &mut page).await?;
+    Ok(page)
+}
+
 /// All that reports are made of and kept in.
 struct Bench {
     moto: Moto,
+    network: Network,
+    /// Where functions find all of that.
+    variables: BTreeMap<String, String>,
     world: Reports,
     s3: Client,
     lambda: Lambda,
@@ -69,13 +91,23 @@ struct Bench {
 }
 
 impl Bench {
-    async fn start() -> anyhow::Result<Self> {
+    async fn start(profile: Profile) -> anyhow::Result<Self> {
         let moto = Moto::start()?;
         let s3 = moto.s3().await;
         s3.create_bucket().bucket(PEER_BUCKET).send().await?;
+        let world = Reports::with_bucket(&moto, BUCKET).await?;
+        let mut variables: BTreeMap<_, _> = world
+            .variables()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        variables.insert(AWS_URL.to_owned(), moto.url().to_owned());
+        let mut network = Network::new(profile);
         Ok(Self {
-            world: Reports::with_bucket(&moto, BUCKET).await?,
+            world,
             s3,
+            variables: network.route(variables).await?,
+            network,
             moto,
             lambda: Lambda::start().await?,
             programs: programs()?,
@@ -84,9 +116,7 @@ impl Bench {
     }
 
     fn create(&self, name: &str, config: Config, variables: &[(&str, &str)]) -> Arc<Function> {
-        let mut config = config
-            .env("AWS_ENDPOINT_URL", self.moto.url())
-            .env("CACHE_DIR", TMP);
+        let mut config = config.env("CACHE_DIR", TMP);
         for (variable, value) in variables {
             config = config.env(variable, *value);
         }
@@ -99,11 +129,8 @@ impl Bench {
     /// report-generator as it is deployed, with a model and all tiers, but for `variables`.
     fn ours(&self, name: &str, variables: &[(&str, &str)]) -> Arc<Function> {
         let program = self.programs.join("report-generator");
-        let config = Config::new(name, program);
-        let world = self.world.variables().into_iter();
-        let config = world.fold(config, |config, (name, value)| config.env(name, value));
-        // moto is one Python process, and takes its time when twenty ask it.
-        let config = config.env("CACHE_TIMEOUT_MS", "20000");
+        let mut config = Config::new(name, program);
+        config.env.extend(self.variables.clone());
         self.create(name, config, variables)
     }
 
@@ -114,24 +141,32 @@ impl Bench {
     }
 
     fn python(&self, name: &str) -> anyhow::Result<Arc<Function>> {
-        self.python_at(name, self.moto.url())
-    }
-
-    fn python_at(&self, name: &str, s3: &str) -> anyhow::Result<Arc<Function>> {
         let root = workspace_root();
         let fonts = root.join("functions/report-generator/fonts");
-        let config = stand::python("report_generator")?
+        let mut config = stand::python("report_generator")?
             .env("PDF_BUCKET_NAME", PEER_BUCKET)
-            .env("MARKET_DATA_URL", self.world.market.url())
             .env("MPLCONFIGDIR", self.fonts.path().to_string_lossy())
             .env("REPORT_FONTS", fonts.to_string_lossy());
-        Ok(self.create(name, config, &[("AWS_ENDPOINT_URL", s3)]))
+        let theirs = |name: &str| name.starts_with(AWS_URL) || name == "MARKET_DATA_URL";
+        let variables = self.variables.clone().into_iter();
+        config
+            .env
+            .extend(variables.filter(|(name, _)| theirs(name)));
+        Ok(self.create(name, config, &[]))
     }
 
     fn answer_only(&self) -> Arc<Function> {
         let program = self.programs.join("answer-only");
         let config = Config::new("answer-only", program);
         self.create("answer-only", config, &[])
+    }
+
+    /// A client of S3 as far away as functions have it, without any connection yet.
+    async fn far_s3(&self) -> Client {
+        let url = self.variables.get("AWS_ENDPOINT_URL_S3");
+        let url = url.map_or(self.moto.url(), String::as_str);
+        let config = self.moto.s3().await.config().to_builder();
+        Client::from_conf(config.endpoint_url(url).build())
     }
 
     /// Empties both buckets.

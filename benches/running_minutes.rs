@@ -1,10 +1,12 @@
 //! runtime-calculator and runtime-events against their floors (a function that only answers; a bare `GetItem`) and against the same flow in
 //! Python.
 
+mod first_read;
 mod fold;
 mod stand;
 
 use std::{
+    collections::BTreeMap,
     io::Write as _,
     path::PathBuf,
     sync::Arc,
@@ -26,6 +28,7 @@ use local_aws::{
     fleet::{Change, Fleet},
     lambda::{Config, Function, Lambda},
 };
+use local_network::{Network, Profile};
 use local_servers::{dynamodb::DynamoDb, helper::workspace_root};
 use serde_json::{Value, json};
 
@@ -36,18 +39,28 @@ const READS: usize = 300;
 const FIRST: usize = 20;
 const SAMPLE: &str = "i-0a1b2c3d4e5f60718";
 const REGION: &str = "us-east-1";
+/// The functions' memory in `template.yaml`.
+const MEMORY_MIB: u32 = 256;
+const DYNAMODB_URL: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let mut page = Page::default();
-    let bench = Bench::start().await?;
-    bench.cold_start(&mut page).await?;
-    bench.read(&mut page).await?;
+    let mut page = measured(Profile::Loopback).await?;
     fold::measure(&mut page)?;
-    by_the_hour(&mut page).await?;
+    let page = page.beside(measured(Profile::Region).await?);
     let page = page.write(&workspace_root().join("docs/benchmarks-minutes.md"))?;
     writeln!(std::io::stdout(), "{page}")?;
     Ok(())
+}
+
+async fn measured(profile: Profile) -> anyhow::Result<Page> {
+    let mut page = Page::default();
+    let bench = Bench::start(profile).await?;
+    bench.cold_start(&mut page).await?;
+    bench.read(&mut page).await?;
+    first_read::measure(&bench, &mut page).await?;
+    by_the_hour(profile, &mut page).await?;
+    Ok(page)
 }
 
 /// Servers, and all that tells of them.
@@ -55,35 +68,53 @@ struct Bench {
     cloud: Cloud,
     trail: CloudTrail,
     ec2: Ec2,
-    server: DynamoDb,
+    _server: DynamoDb,
+    /// Direct, for what is no part of a measurement.
     tables: Client,
+    /// Through the network, as functions ask.
+    far_tables: Client,
+    network: Network,
+    /// The endpoints of functions.
+    endpoints: BTreeMap<String, String>,
     lambda: Lambda,
     programs: PathBuf,
 }
 
 impl Bench {
-    async fn start() -> anyhow::Result<Self> {
+    async fn start(profile: Profile) -> anyhow::Result<Self> {
         let cloud = Cloud::new();
         let server = DynamoDb::start()?;
         let tables = client(&server).await;
         create_table(&tables, "servers", &["id"]).await?;
         create_table(&tables, "runtime-ledger", &["pk", "sk"]).await?;
+        let trail = CloudTrail::start(cloud.clone()).await?;
+        let ec2 = Ec2::start(cloud.clone()).await?;
+        let mut network = Network::new(profile);
+        let endpoints = [
+            ("AWS_ENDPOINT_URL_CLOUDTRAIL", trail.url()),
+            ("AWS_ENDPOINT_URL_EC2", ec2.url()),
+            (DYNAMODB_URL, server.url()),
+        ];
+        let endpoints = endpoints.map(|(name, url)| (name.to_owned(), url));
+        let endpoints = network.route(BTreeMap::from(endpoints)).await?;
+        let far = endpoints.get(DYNAMODB_URL).context("no endpoint")?;
         Ok(Self {
-            trail: CloudTrail::start(cloud.clone()).await?,
-            ec2: Ec2::start(cloud.clone()).await?,
+            trail,
+            ec2,
             cloud,
-            server,
+            _server: server,
+            far_tables: Client::new(&local_aws::sdk_config(far).await),
             tables,
+            network,
+            endpoints,
             lambda: Lambda::start().await?,
             programs: programs()?,
         })
     }
 
     fn function(&self, name: &str, command: Config, variables: &[(&str, &str)]) -> Arc<Function> {
-        let mut config = command
-            .env("AWS_ENDPOINT_URL_CLOUDTRAIL", self.trail.url())
-            .env("AWS_ENDPOINT_URL_EC2", self.ec2.url())
-            .env("AWS_ENDPOINT_URL_DYNAMODB", self.server.url());
+        let mut config = command;
+        config.env.extend(self.endpoints.clone());
         for (variable, value) in variables {
             config = config.env(variable, *value);
         }
@@ -106,22 +137,24 @@ impl Bench {
 
     async fn cold_start(&self, page: &mut Page) -> anyhow::Result<()> {
         progress("cold start");
-        let contestants = [
-            (
-                "a function that only answers, same runtime crate and profile",
-                self.ours("answer-only", &[]),
-            ),
-            (
-                "runtime-events",
-                self.ours("runtime-events", &[("CACHE_BACKEND", "memory")]),
-            ),
-            ("runtime-calculator", self.ours("runtime-calculator", &[])),
-            ("Python on awslambdaric, with boto3", self.python()?),
+        let names = [
+            "a function that only answers, same runtime crate and profile",
+            "runtime-events",
+            "runtime-calculator",
+            "Python on awslambdaric, with boto3",
         ];
+        let contestants = [
+            self.ours("answer-only", &[]),
+            self.ours("runtime-events", &[("CACHE_BACKEND", "memory")]),
+            self.ours("runtime-calculator", &[]),
+            self.python()?,
+        ];
+        let profile = self.network.profile();
+        let contestants = stand::cold(&self.lambda, profile, MEMORY_MIB, contestants);
         self.cache("7").await?;
         let mut samples = [const { Samples::new() }; 4];
         for _ in 0..COLD_ROUNDS {
-            for ((_, function), samples) in contestants.iter().zip(&mut samples) {
+            for (function, samples) in contestants.iter().zip(&mut samples) {
                 let outcome = function
                     .invoke(json!({ "instance_id": "-" }).to_string())
                     .await?;
@@ -129,11 +162,8 @@ impl Bench {
                 function.fresh().await;
             }
         }
-        page.section(
-            "Cold start",
-            "From the process's start to its first request for an event.",
-        );
-        for ((name, _), samples) in contestants.iter().zip(&samples) {
+        page.section("Cold start", stand::COLD_START);
+        for (name, samples) in names.iter().zip(&samples) {
             page.figure(name, samples, "ms");
         }
         let [floor, events, calculator, python] = samples.map(|samples| samples.median());
@@ -183,7 +213,7 @@ impl Bench {
         let event = json!({ "instance_id": SAMPLE });
         for round in 0..FIRST + READS {
             let began = Instant::now();
-            let get = self.tables.get_item().table_name("servers");
+            let get = self.far_tables.get_item().table_name("servers");
             let get = get.key("id", S(SAMPLE.to_owned()));
             ensure!(get.send().await?.item.is_some(), "the item is missing");
             if round >= FIRST {
@@ -245,7 +275,7 @@ impl Reads {
         let [table, cached, python, answer] = &self.of;
         page.section(
             "A read of cached minutes",
-            "From the event's dispatch to the answer's arrival; DynamoDB on loopback.",
+            "From the event's dispatch to the answer's arrival.",
         );
         let floor = "one GetItem by a bare SDK client, no function around it";
         page.figure(floor, &self.floor, "ms");
@@ -280,12 +310,12 @@ impl Reads {
 }
 
 /// Hourly runs over fleets of several sizes with the same events.
-async fn by_the_hour(page: &mut Page) -> anyhow::Result<()> {
+async fn by_the_hour(profile: Profile, page: &mut Page) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     let mut lookups = Vec::new();
     for servers in [10, 1_000, 10_000] {
         progress(&format!("an hourly run of {servers} servers"));
-        let bench = Bench::start().await?;
+        let bench = Bench::start(profile).await?;
         bench.fleet(servers, Timestamp::now());
         let function = bench.ours("runtime-calculator", &[("AWS_LAMBDA_LOG_LEVEL", "WARN")]);
         let first = run(&bench, &function).await?;

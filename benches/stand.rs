@@ -3,10 +3,12 @@
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, ensure};
-use local_aws::lambda::{Config, Function, Outcome};
+use local_aws::lambda::{Config, CpuShare, Function, Lambda, Outcome};
+use local_network::Profile;
 use local_servers::helper::workspace_root;
 use serde_json::Value;
 
@@ -32,6 +34,32 @@ pub(crate) fn python(module: &str) -> anyhow::Result<Config> {
     config.command.extend(arguments.map(PathBuf::from));
     let peers = root.join("benches/peers");
     Ok(config.env("PYTHONPATH", peers.to_string_lossy()))
+}
+
+/// How cold starts are measured.
+pub(crate) const COLD_START: &str = "From the process's start to its first request for an event. Under `region` with the CPU time of the \
+     function's memory size, too: that share of a core and no more (AWS does not publish how much more a start gets).";
+
+/// The same functions for cold starts. Under an account's network they get the CPU time of the memory size that the template
+/// gives them, where this system can limit it.
+pub(crate) fn cold<const N: usize>(
+    lambda: &Lambda,
+    profile: Profile,
+    memory_mib: u32,
+    functions: [Arc<Function>; N],
+) -> [Arc<Function>; N] {
+    if profile == Profile::Loopback {
+        return functions;
+    }
+    if let Err(error) = CpuShare::create(memory_mib) {
+        progress(&format!("without CPU shares: {error:#}"));
+    }
+    functions.map(|function| {
+        let mut config = function.config().clone();
+        config.memory_mib = memory_mib;
+        config.cpu_share = true;
+        lambda.create(config)
+    })
 }
 
 /// An outcome that is no error.

@@ -1,3 +1,4 @@
 //! What all benches have in common.
 
 pub mod measure;
+mod page;

@@ -1,8 +1,8 @@
-//! Figures with their spread, ratios with their goals, and the page they are written to.
+//! Figures with their spread, and the goals of ratios.
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::time::Duration;
 
-use anyhow::Context as _;
+pub use crate::page::Page;
 
 /// Repeated measurements of one thing.
 #[derive(Clone, Debug, Default)]
@@ -35,13 +35,18 @@ impl Samples {
         sorted.get(skip).copied().unwrap_or(f64::NAN)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The middle one.
     pub fn median(&self) -> f64 {
         self.quantile(0.5)
     }
 
     /// Median, and the range that holds the middle eight of ten.
-    fn told(&self, unit: &str) -> String {
+    pub(crate) fn told(&self, unit: &str) -> String {
         let (low, high) = (self.quantile(0.1), self.quantile(0.9));
         format!("{:.2} {unit} ({low:.2} to {high:.2})", self.median())
     }
@@ -56,100 +61,6 @@ fn fraction(at: usize, last: usize) -> f64 {
     }
 }
 
-/// A page of results.
-#[derive(Debug, Default)]
-pub struct Page {
-    text: String,
-}
-
-impl Page {
-    /// Begins a section with a table of figures.
-    pub fn section(&mut self, title: &str, how: &str) {
-        let _ = write!(
-            self.text,
-            "\n## {title}\n\n{how}\n\n| what | median (p10 to p90) | n |\n|---|---:|---:|\n"
-        );
-    }
-
-    /// Adds a figure to the table.
-    pub fn figure(&mut self, what: &str, samples: &Samples, unit: &str) {
-        let _ = writeln!(
-            self.text,
-            "| {what} | {} | {} |",
-            samples.told(unit),
-            samples.0.len()
-        );
-    }
-
-    /// A section whose table has the ratio of each median to the first one.
-    pub fn comparison(&mut self, title: &str, how: &str, rows: &[(&str, &Samples)], unit: &str) {
-        let _ = write!(
-            self.text,
-            "\n## {title}\n\n{how}\n\n| what | median (p10 to p90) | n | ÷ the first |\n|---|---:|---:|---:|\n"
-        );
-        let first = rows.first().map_or(f64::NAN, |(_, first)| first.median());
-        for (what, samples) in rows {
-            let ratio = samples.median() / first;
-            let (told, n) = (samples.told(unit), samples.0.len());
-            let _ = writeln!(self.text, "| {what} | {told} | {n} | {ratio:.2}× |");
-        }
-    }
-
-    /// A section with a table of anything.
-    pub fn table(&mut self, title: &str, how: &str, head: &[&str], rows: &[Vec<String>]) {
-        let _ = write!(
-            self.text,
-            "\n## {title}\n\n{how}\n\n| {} |\n|{}\n",
-            head.join(" | "),
-            "---|".repeat(head.len())
-        );
-        for row in rows {
-            let _ = writeln!(self.text, "| {} |", row.join(" | "));
-        }
-    }
-
-    /// States a ratio of medians and whether it is at most, or at least, its goal.
-    pub fn ratio(&mut self, what: &str, ratio: f64, goal: Goal) {
-        let (met, goal) = match goal {
-            Goal::AtMost(goal) => (ratio <= goal, format!("≤ {goal:.1}")),
-            Goal::AtLeast(goal) => (ratio >= goal, format!("≥ {goal:.1}")),
-        };
-        let verdict = if met { "met" } else { "**missed**" };
-        let _ = writeln!(
-            self.text,
-            "\n{what}: **{ratio:.3}×**, goal {goal}×: {verdict}."
-        );
-    }
-
-    /// States a ratio of medians that has no goal.
-    pub fn plain_ratio(&mut self, what: &str, ratio: f64) {
-        let _ = writeln!(self.text, "\n{what}: **{ratio:.3}×**.");
-    }
-
-    /// Says what a reader of the figures above should know.
-    pub fn note(&mut self, text: &str) {
-        let _ = writeln!(self.text, "\n{text}");
-    }
-
-    /// The page.
-    pub fn told(self) -> String {
-        let head = format!(
-            "# Benchmarks\n\nWritten by `make bench`: run it to repeat them. All figures of a section come from one run, \
-             the contestants taking turns; absolute times are this machine's, so look at the ratios.\n\n{}\n",
-            machine()
-        );
-        head + &self.text
-    }
-
-    /// Writes the page to `path`, and returns it.
-    pub fn write(self, path: &Path) -> anyhow::Result<String> {
-        let page = self.told();
-        std::fs::write(path, &page)
-            .with_context(|| format!("could not write {}", path.display()))?;
-        Ok(page)
-    }
-}
-
 /// What a ratio should be.
 #[derive(Clone, Copy, Debug)]
 pub enum Goal {
@@ -157,28 +68,4 @@ pub enum Goal {
     AtMost(f64),
     /// This or more.
     AtLeast(f64),
-}
-
-fn machine() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpuinfo = read("/proc/cpuinfo");
-    let field = |name: &str| {
-        let line = cpuinfo.lines().find(|line| line.starts_with(name));
-        line.and_then(|line| line.split_once(": "))
-            .map_or("unknown", |(_, value)| value)
-            .to_owned()
-    };
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let sha = if field("flags").contains("sha_ni") {
-        "with"
-    } else {
-        "without"
-    };
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let date = jiff::Timestamp::now().strftime("%Y-%m-%d");
-    format!(
-        "Machine: {}, {cores} cores, {sha} SHA instructions, Linux {}, {date}.",
-        field("model name"),
-        kernel.trim()
-    )
 }

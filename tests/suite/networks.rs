@@ -10,7 +10,7 @@ macro_rules! under_networks {
         mod $module {
             $(#[tokio::test]
             async fn $name() {
-                super::$name(local_aws::network::Profile::$profile).await;
+                super::$name(local_network::Profile::$profile).await;
             })+
         }
     };

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use local_aws::{
-    lambda::Function,
-    network::{Link, Profile},
-};
+use local_aws::lambda::Function;
+use local_network::{Link, Profile};
 use serde_json::json;
 
 use crate::{

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use local_aws::{
-    lambda::{Config, Outcome},
-    network::Profile,
-};
+use local_aws::lambda::{Config, Outcome};
+use local_network::Profile;
 use serde_json::json;
 
 use crate::{

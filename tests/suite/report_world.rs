@@ -11,9 +11,9 @@ use std::{
 use local_aws::{
     lambda::{Config, Function, TMP},
     moto::Moto,
-    network::{Link, Network, Profile, Service},
     reports::Reports,
 };
+use local_network::{Link, Network, Profile, Service};
 use local_servers::redis::Redis;
 use serde_json::{Value, json};
 

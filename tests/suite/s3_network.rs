@@ -6,10 +6,8 @@ use std::{
 };
 
 use larder::{Cache, Keyspace, Load, Loaded, Policy, Refresh, Source, tier::s3::S3};
-use local_aws::{
-    moto::Moto,
-    network::{Link, Profile, Proxy, Service},
-};
+use local_aws::moto::Moto;
+use local_network::{Link, Profile, Proxy, Service};
 
 /// What a model takes a minute for.
 const DEAR: Policy = Policy::fresh(Duration::from_hours(1))

@@ -20,7 +20,7 @@ use larder::{
         redis::{Redis, RedisOptions},
     },
 };
-use local_aws::network::{Latency, Link, Proxy, Service};
+use local_network::{Latency, Link, Proxy, Service};
 use local_servers::redis::Redis as Server;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -14,6 +14,7 @@ mod zipf;
 use std::io::Write as _;
 
 use benches::measure::Page;
+use local_network::Profile;
 use local_servers::helper::workspace_root;
 
 #[global_allocator]
@@ -50,7 +51,7 @@ async fn main() -> anyhow::Result<()> {
     if let Some(unknown) = unknown {
         anyhow::bail!("there is no section {unknown:?}: give any of {SECTIONS:?}, or none for all");
     }
-    let mut page = Page::default();
+    let (mut page, mut region) = (Page::default(), Page::default());
     for section in SECTIONS {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == section) {
             continue;
@@ -63,8 +64,14 @@ async fn main() -> anyhow::Result<()> {
             "disk" => disk::hit(&mut page).await?,
             "open" => disk::open(&mut page).await?,
             "churn" => disk::churn(&mut page).await?,
-            "server" => server::hit(&mut page).await?,
-            "batch" => server::batch(&mut page).await?,
+            "server" => {
+                server::hit(Profile::Loopback, &mut page).await?;
+                server::hit(Profile::Region, &mut region).await?;
+            }
+            "batch" => {
+                server::batch(Profile::Loopback, &mut page).await?;
+                server::batch(Profile::Region, &mut region).await?;
+            }
             "stampede" => processes::stampede(&mut page).await?,
             "outage" => faults::outage(&mut page).await?,
             "thaw" => processes::thaw(&mut page).await?,
@@ -72,6 +79,7 @@ async fn main() -> anyhow::Result<()> {
             _ => zipf::ratio(&mut page).await?,
         }
     }
+    let page = page.beside(region);
     let page = if wanted.is_empty() {
         page.write(&workspace_root().join("docs/benchmarks-cache.md"))?
     } else {

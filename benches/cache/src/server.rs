@@ -13,6 +13,7 @@ use larder::{
     Cache, Loaded,
     tier::redis::{Redis, RedisOptions},
 };
+use local_network::{Network, Profile, Service};
 use local_servers::redis::Redis as Server;
 use multi_tier_cache::{CacheBackend as _, RedisCache};
 
@@ -50,9 +51,10 @@ pub(crate) async fn amalgam(url: &str) -> anyhow::Result<Amalgam<Vec<u8>>> {
 }
 
 /// A hit on a server against a plain GET.
-pub(crate) async fn hit(page: &mut Page) -> anyhow::Result<()> {
+pub(crate) async fn hit(profile: Profile, page: &mut Page) -> anyhow::Result<()> {
     let server = Server::start()?;
-    let url = server.url();
+    let mut network = Network::new(profile);
+    let url = network.reach(Service::Redis, &server.url()).await?;
     let keys = keys();
     let mut raw = plain(&url, &keys).await?;
     let cache = larder(&url)?;
@@ -87,16 +89,17 @@ pub(crate) async fn hit(page: &mut Page) -> anyhow::Result<()> {
             },
         ),
     ];
-    let how = "redis-server on loopback; values of 256 bytes. larder's hit has the marks that cover the entry, its checksum and its decoding included.";
+    let how = "redis-server; values of 256 bytes. larder's hit has the marks that cover the entry, its checksum and its decoding included.";
     let others = outside::measured("server", &url)?;
     compare(page, ("A hit on a server", how), contestants, &others).await;
     Ok(())
 }
 
 /// A hundred hits on a server against one MGET.
-pub(crate) async fn batch(page: &mut Page) -> anyhow::Result<()> {
+pub(crate) async fn batch(profile: Profile, page: &mut Page) -> anyhow::Result<()> {
     let server = Server::start()?;
-    let url = server.url();
+    let mut network = Network::new(profile);
+    let url = network.reach(Service::Redis, &server.url()).await?;
     let keys: Vec<_> = keys().into_iter().take(100).collect();
     let mut raw = plain(&url, &keys).await?;
     let cache = larder(&url)?;
@@ -129,7 +132,7 @@ pub(crate) async fn batch(page: &mut Page) -> anyhow::Result<()> {
             }
         }),
     ];
-    let how = "Values of 256 bytes on redis-server on loopback.";
+    let how = "Values of 256 bytes on redis-server.";
     let others = outside::measured("batch", &url)?;
     compare(page, ("A hundred keys at once", how), contestants, &others).await;
     let stats = cache.snapshot();

@@ -16,7 +16,6 @@ pub mod lambda;
 pub mod line;
 pub mod market;
 pub mod moto;
-pub mod network;
 pub mod progress;
 pub mod publish;
 pub mod reports;

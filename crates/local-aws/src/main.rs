@@ -7,7 +7,8 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use local_aws::{demo, network::Profile};
+use local_aws::demo;
+use local_network::Profile;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs Larder's functions on a local AWS.

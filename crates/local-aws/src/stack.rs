@@ -6,12 +6,13 @@ use anyhow::Context as _;
 use serde_json::json;
 use tempfile::TempDir;
 
+use local_network::{Network, Profile, Service};
+
 use crate::{
     cdn::Cdn,
     edge::Edge,
     event_bus::EventBus,
     moto::Moto,
-    network::{Network, Profile, Service},
     progress::Progress,
     publish::{NewRelease, Publisher},
     reports::Reports,

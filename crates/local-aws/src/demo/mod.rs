@@ -12,12 +12,12 @@ use std::{
 };
 
 use anyhow::Context as _;
+use local_network::Profile;
 use local_servers::helper::workspace_root;
 use serde_json::Value;
 
 use crate::{
     cdn::TEMPLATES_BUCKET,
-    network::Profile,
     progress::Progress,
     schedule::Ticker,
     stack::Stack,

@@ -133,6 +133,12 @@ impl Function {
         }
     }
 
+    /// Returns what it was created with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Invokes it and waits for the answer, in an environment that is free, else in a new one.
     pub async fn invoke(&self, payload: impl Into<Vec<u8>>) -> anyhow::Result<Outcome> {
         let (environment, reserved) = self.reserve().await?;

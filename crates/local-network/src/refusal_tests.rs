@@ -15,7 +15,7 @@ async fn refusing(service: Service, seed: u64) -> (Proxy, SdkConfig) {
     let proxy = Proxy::start(service, "127.0.0.1:9", link, seed)
         .await
         .unwrap();
-    let config = crate::sdk_config(&proxy.url()).await.into_builder();
+    let config = local_aws::sdk_config(&proxy.url()).await.into_builder();
     let retries = RetryConfig::standard()
         .with_max_attempts(2)
         .with_initial_backoff(Duration::from_millis(1));
@@ -94,7 +94,7 @@ async fn cloudfront_refusal_is_throttling() {
 /// Services without an SDK in this workspace: the shapes that their protocols define.
 #[tokio::test]
 async fn refusals_follow_the_protocol_of_the_request() {
-    let client = crate::http_client().unwrap();
+    let client = local_aws::http_client().unwrap();
     let json = "application/x-amz-json-1.0";
     let form = "application/x-www-form-urlencoded";
     let cases = [

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{Latency, Link, Profile, Proxy, Service};
-use crate::{Server, http_client};
+use local_aws::{Server, http_client};
 
 /// Time limit of what must end, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -3,8 +3,8 @@
 //! Sources: "Error responses" and "Optimizing Amazon S3 performance" (S3), "Error handling with `DynamoDB`", "Error codes for
 //! the Amazon EC2 API", and the common errors in the API references of the other services.
 
-use axum::body::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
+use hyper::body::Bytes;
 
 use super::profile::Service;
 

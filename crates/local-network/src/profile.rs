@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn documented_figures_are_those_of_the_code() {
-        let document = include_str!("../../../../docs/network.md");
+        let document = include_str!("../../../docs/network.md");
         for service in Service::ALL {
             let link = Profile::Region.link(service).unwrap();
             let columns = [
