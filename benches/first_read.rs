@@ -96,7 +96,7 @@ fn contestants(
     ]
 }
 
-/// What the first invocations of fresh environments take.
+/// Measures the first invocations of fresh environments.
 async fn firsts(function: &Function) -> anyhow::Result<Samples> {
     let mut samples = Samples::new();
     for _ in 0..ROUNDS {

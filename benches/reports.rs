@@ -62,7 +62,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What depends on a network, under that of an account.
+/// Measures the sections that depend on a network, under that of an account.
 async fn region() -> anyhow::Result<Page> {
     let bench = Bench::start(Profile::Region).await?;
     let mut page = Page::default();

@@ -25,7 +25,7 @@ struct Section {
     title: String,
     how: String,
     figures: Vec<Figure>,
-    /// Whether each figure is divided by the first.
+    /// Adds a column with each figure divided by the first.
     is_compared: bool,
     lines: Vec<Line>,
 }

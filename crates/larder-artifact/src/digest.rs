@@ -116,7 +116,7 @@ impl<W: Write> Verifying<W> {
         }
     }
 
-    /// Whether more may have to come: there are fewer bytes than the size says, or exactly the right ones.
+    /// Tells a stream that was cut from a wrong one: fewer bytes than the size says, or exactly the right ones.
     pub(crate) fn is_beginning(&self) -> bool {
         self.written < self.size || Sha256::finish(self.hash.clone()) == self.sha256
     }

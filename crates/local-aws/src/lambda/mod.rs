@@ -54,7 +54,7 @@ pub struct Config {
     pub retry_delays: [Duration; 2],
     /// The user that its processes run as; this process's own if unset.
     pub user: Option<u32>,
-    /// Whether its processes get the CPU time of its memory size only, where this system can limit it.
+    /// Limits its processes to the CPU time of its memory size, where this system can.
     pub cpu_share: bool,
 }
 
