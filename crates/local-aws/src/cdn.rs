@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use aws_sdk_dynamodb::Client;
 
 use crate::{
-    cloudfront::{CloudFront, Distribution},
+    cloudfront::{CloudFront, Distribution, Invalidation, Status},
     dynamodb::create_table,
     edge::Edge,
     event_source::{Batching, EventSource, Queue, Sqs, changes_in, route},
@@ -87,6 +87,19 @@ impl Cdn {
             releases: bucket.to_owned(),
             queue,
         })
+    }
+
+    /// Waits until every invalidation of the releases has been carried out.
+    pub(crate) async fn settled(&self) {
+        let is_under_way = |one: &Invalidation| one.status == Status::InProgress;
+        while self
+            .cloudfront
+            .invalidations(RELEASES)
+            .iter()
+            .any(is_under_way)
+        {
+            tokio::time::sleep(DELAY / 10).await;
+        }
     }
 
     /// Has what changes in the buckets reach the function, by the Invoke API of `endpoint`, for as long as the handle lives.
