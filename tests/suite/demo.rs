@@ -218,7 +218,7 @@ fn fires_and_ends(network: &str) {
         let url = format!("/lambda-url/report-generator{door}");
         assert!(has(&told, &url), "{url}");
     }
-    // Nothing fails: a function may take its time, even if it has to be built while others start.
+    // Functions may start slowly, even if they are built while others start: no invocation fails for that.
     for trouble in ["could not fire", "non-200 response"] {
         let (said, told) = (said.lock().unwrap(), told.lock().unwrap());
         let mut lines = said.iter().chain(told.iter());

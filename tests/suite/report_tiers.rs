@@ -145,7 +145,7 @@ async fn what_has_expired_is_made_anew_or_stands_in_where_it_cannot_be(profile: 
     for name in ["report.json", "chart.b64", "news.json"] {
         desk.age(&format!("{folder}/{name}")).await;
     }
-    // Nothing of old prices ever stands in.
+    // Old prices are never served.
     desk.delete(&format!("{folder}/prices.json")).await;
     let market = &desk.reports.market.prices;
     market.set_fault("D05.SI", Some(local_aws::market::Fault::ServerError));

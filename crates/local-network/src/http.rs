@@ -4,8 +4,11 @@ use std::sync::{Arc, atomic::Ordering};
 
 use ::http::{Method, Request, Response, Version, header};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
-use hyper::body::Bytes;
-use hyper::{body::Incoming, client, server, service::service_fn};
+use hyper::{
+    body::{Bytes, Incoming},
+    client, server,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::Instant};
 

@@ -77,7 +77,7 @@ pub(super) async fn show(
         ..NewRelease::new(monitor, &version, binary)
     };
     let url = format!("{}/{}", stack.edge.url(), release.at().metadata());
-    // What an event before this has invalidated must not be cleared in the middle of it.
+    // An invalidation of an earlier event, carried out in between, would clear the edge.
     stack.cdn.settled().await;
     // Somebody has asked just now: what the edge keeps is stale for a minute, however long all before this took.
     stack.edge.clear();
